@@ -1,0 +1,68 @@
+# Everything a developer types. `make` alone lists the targets.
+#
+# demo and test are the two commands of the README: each does all that it
+# needs, on a Debian or Ubuntu that has nothing but Go and make.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help deps build demo test lint fuzz bench compose-test clean
+
+GO           ?= go
+VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT       ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+TEST_TIMEOUT ?= 8m
+FUZZTIME     ?= 30s
+BENCH        ?= .
+
+# The packages with neither socket nor clock; they must build without cgo. Each
+# is named twice because Go is silent about a pattern (./x/...) that matches
+# nothing, but not about a missing directory (./x).
+PURE      := protocol internal/core internal/session internal/calls
+PURE_PKGS := $(PURE:%=./%) $(PURE:%=./%/...) ./internal/link
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI         := $(CURDIR)/.tools/golangci-lint
+
+help: ## list the targets (the default)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+deps: ## install libzmq, pkg-config and a C compiler when they are missing
+	@scripts/deps
+
+# No VCS stamp: it fails in a clone that another user owns, and -X says more.
+build: deps ## build ./bin/privateer
+	$(GO) build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/privateer ./cmd/privateer
+
+demo: build ## build, then play the demo: workers and the broker are killed, no request is lost
+	./bin/privateer demo
+
+test: deps ## vet, then all tests: unit, race, fuzz seeds, command line, integration
+	$(GO) vet ./...
+	CGO_ENABLED=0 $(GO) test -timeout=$(TEST_TIMEOUT) $(PURE_PKGS)
+	$(GO) test -race -shuffle=on -timeout=$(TEST_TIMEOUT) ./...
+
+lint: deps ## gofmt, go mod tidy and golangci-lint (installed into .tools) find nothing
+	@files=$$(gofmt -l .) || exit 1; test -z "$$files" || { echo "Not formatted; run gofmt -w on:"; echo "$$files"; exit 1; }
+	$(GO) mod tidy -diff
+	@$(GOLANGCI) version 2>/dev/null | grep -qF 'version $(GOLANGCI_VERSION:v%=%) ' || \
+		{ echo "Installing golangci-lint $(GOLANGCI_VERSION) into .tools"; \
+		GOBIN='$(CURDIR)/.tools' $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION); }
+	$(GOLANGCI) run ./...
+
+# One target at a time, because Go fuzzes one at a time. bench is another module.
+fuzz: deps ## run every fuzz target for FUZZTIME (30s) each
+	@list=$$(grep -rnoE --include='*_test.go' --exclude-dir=bench '^func Fuzz[A-Za-z0-9_]*' . | sort); \
+	test -n "$$list" || { echo "No fuzz target found."; exit 1; }; \
+	echo "$$list" | while IFS=: read -r file _ name; do \
+		echo "== $${file%/*} $${name#func }, $(FUZZTIME)"; \
+		$(GO) test -run '^$$' -fuzz "^$${name#func }\$$" -fuzztime $(FUZZTIME) "$${file%/*}" </dev/null || exit 1; \
+	done
+
+bench: deps ## run the benchmarks of the codec and the three state machines (BENCH=pattern)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PURE_PKGS)
+
+compose-test: ## play kill and restart on real containers (needs a Docker engine)
+	scripts/compose-test
+
+clean: ## remove what make built
+	rm -rf bin .tools coverage.out

@@ -1,0 +1,91 @@
+// Package client sends requests to a broker and waits for their one outcome:
+// with a time-out, retries on a fresh socket under the same id, several brokers
+// tried in turn, and an error that says whether the work may have run.
+package client
+
+import (
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// Config says which brokers to ask and how patiently. The zero value asks a
+// broker on this host.
+type Config struct {
+	// Brokers are the front endpoints, tried in turn. Default: tcp://127.0.0.1:5555.
+	Brokers []string
+	// Timeout is how long one try waits for its answer. Default 2.5s.
+	Timeout time.Duration
+	// Retries is how many further tries follow the first. Default 3; negative: none.
+	Retries int
+	// Deadline is the whole budget of a request. Default 30s.
+	Deadline time.Duration
+	// MaxInFlight bounds the requests that one Client (Do) or Pipeline keeps
+	// open; Do waits for a place, within its budget. Default 64 for Do (each
+	// is a REQ socket), 1024 for a Pipeline.
+	MaxInFlight int
+	// Logger takes the client's log. Its zero value is silent.
+	Logger zerolog.Logger
+}
+
+// A Priority orders requests of one service that wait in the broker.
+type Priority uint8
+
+// The priorities.
+const (
+	Normal Priority = iota
+	High
+	Low
+)
+
+// A Request is one unit of work to ask for.
+type Request struct {
+	// Service is the name of the service. Required.
+	Service string
+	// Body is the request's single frame, unless Frames is set. Not copied:
+	// it must not change before Do returns.
+	Body []byte
+	// Frames are the request's frames, where there is not just one.
+	Frames [][]byte
+	// Headers go to the handler as they are. At most 8 KiB together.
+	Headers []Header
+	// ID names the request. Zero, the usual case: a fresh UUIDv7. A caller who
+	// was restarted takes up its request again by giving its id.
+	ID protocol.ID
+	// Timeout, Retries and Deadline override the Config's where not zero;
+	// Retries < 0 is none. An earlier deadline of ctx wins.
+	Timeout  time.Duration
+	Retries  int
+	Deadline time.Duration
+	// AtMostOnce: never start it a second time, whatever is lost.
+	AtMostOnce bool
+	// NoWait: answer NO_SERVICE if no live worker serves the service.
+	NoWait bool
+	// FinishRunning: should this client's interest end while the request runs,
+	// let it finish. Default: cancel it.
+	FinishRunning bool
+	// Priority orders it among the waiting requests of its service.
+	Priority Priority
+}
+
+// A Header is one user header of a request or reply.
+type Header struct{ Key, Value string }
+
+// A Reply is the outcome OK.
+type Reply struct {
+	ID      protocol.ID
+	Frames  [][]byte // the caller owns them
+	Headers []Header
+	Attempt int // the attempt that answered, from 1
+	Tries   int // sendings it took, from 1
+}
+
+// Body is the first frame, nil if there is none.
+func (r Reply) Body() []byte {
+	if len(r.Frames) == 0 {
+		return nil
+	}
+	return r.Frames[0]
+}

@@ -1,0 +1,102 @@
+// Package link is the seam between the loops and the wire: a few sockets that
+// one goroutine owns, and a way to wait for all of them at once.
+//
+// There are two implementations: zmqlink, over ZeroMQ, for tcp:// and ipc://
+// endpoints, and Memory, in this package, for mem:// ones. The endpoint's
+// scheme chooses, so no Config needs a field for tests.
+package link
+
+import (
+	"errors"
+	"time"
+)
+
+// A Host owns the links of one loop. Every method but Wake must be called by
+// one goroutine only, the one that owns the host.
+type Host interface {
+	// Open makes a link. The error names the endpoint, what is wrong with it
+	// and what to do: "bind tcp://127.0.0.1:5555: address already in use …".
+	Open(Options) (Link, error)
+	// Wait blocks until a link may have something to read, Wake was called,
+	// or d has passed; it may return early. d <= 0 does not block.
+	Wait(d time.Duration) error
+	// Wake ends the running Wait, or the next one. Safe for any goroutine, at
+	// any time, also after Close; it never blocks.
+	Wake()
+	// Close closes every open link, then the host. It does not block longer
+	// than the longest Linger among its links.
+	Close() error
+}
+
+// A Link is one socket.
+type Link interface {
+	// Recv appends what waits to be read, at most limit messages, to dst. It
+	// never blocks. The caller owns the frames. Fewer than limit messages
+	// means that the link was found empty; the caller who got limit messages
+	// must come back before it waits.
+	Recv(dst []Message, limit int) ([]Message, error)
+	// Send queues one message. It never blocks and copies what it keeps.
+	// peer is the routing id to send to on a Router and nil otherwise.
+	// Errors: ErrUnreachable, ErrFull. A nil error means "in a local queue",
+	// no more: only an answer proves delivery.
+	Send(peer []byte, frames ...[]byte) error
+	// Addr is the endpoint bound last, with the port filled in, or the one
+	// connected to.
+	Addr() string
+	// Close closes the link; what is unsent is kept for Linger.
+	Close() error
+}
+
+var (
+	// ErrUnreachable: the peer is not connected (any more).
+	ErrUnreachable = errors.New("peer not connected")
+	// ErrFull: the peer's queue is full; it does not read fast enough.
+	ErrFull = errors.New("peer's queue is full")
+	// ErrClosed: the link or its host is closed.
+	ErrClosed = errors.New("link closed")
+)
+
+// A Kind says what a Message is.
+type Kind uint8
+
+// The kinds of Message. All but Data come only with Options.Monitor, carry no
+// frames and name no peer: they are hints ("look now"), never verdicts.
+const (
+	Data         Kind = iota
+	Connected         // a connection is up, its handshake done
+	Disconnected      // an established connection ended
+)
+
+// A Message is one thing read from a link.
+type Message struct {
+	Kind   Kind
+	Peer   []byte   // sender's routing id on a Router; nil otherwise
+	Frames [][]byte // without the routing id; a Req link strips its delimiter
+}
+
+// A Role is what kind of socket a link is.
+type Role uint8
+
+// The roles.
+const (
+	Router Role = iota // binds; talks to many peers, each by its routing id
+	Dealer             // connects; sends and receives freely
+	Req                // connects; strictly one Send, then one Recv
+)
+
+// Options describe a link. Zero values mean: no bound, no linger, no monitor.
+type Options struct {
+	Role      Role
+	Endpoints []string // all are bound (Router), or the one is connected to
+	Identity  []byte   // routing id, for Dealer and Req: 16 random bytes
+	Handover  bool     // Router: a reconnecting peer with a known id takes over
+
+	SendMax        int           // messages waiting to be sent, per peer
+	RecvMax        int           // messages waiting to be read, per peer
+	FrameBytesMax  int64         // a peer that sends a larger frame is cut off
+	ReconnectMin   time.Duration // first wait before connecting again
+	ReconnectMax   time.Duration // waits double up to this
+	ConnectTimeout time.Duration // one attempt to connect
+	Linger         time.Duration // how long Close lets unsent messages go out
+	Monitor        bool          // report Connected and Disconnected
+}

@@ -1,0 +1,189 @@
+package protocol
+
+import (
+	"encoding/binary"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A Message is one PRV1 message, parsed. Fields that its command does not
+// have are zero. Byte slices alias the frames it was parsed from.
+type Message struct {
+	Command Command
+	Code    Code
+	Flags   Flags
+	ID      ID
+	Number  uint32 // the try on the front, the attempt on the back
+	Epoch   uint64
+
+	RemainingMS uint32 // left of the deadline; 0 in a REQUEST is "already over"
+	SentMS      uint32 // sender's monotonic clock, wrapping
+
+	Link, Seq, Ack uint32 // back only
+
+	Instance   uint64 // front: the client's; READY: the worker's
+	InterestMS uint32 // client's REQUEST: how long it waits for this try; 0 = until the deadline
+
+	Service []byte // service name
+
+	// Hop-by-hop extension fields; 0 or nil when absent.
+	LeaseMS      uint32     // broker's REQUEST: time allowed without progress
+	Digest       uint64     // broker's REQUEST: digest of its content
+	Attempt      uint32     // broker's REPLY: the attempt that answered
+	RetryAfterMS uint32     // broker's REPLY OVERLOADED
+	Credit       uint32     // READY, HEARTBEAT: requests this worker is ready to hold
+	Part         uint32     // READY: number of this part, from 0
+	Services     [][]byte   // READY: service names
+	Intervals    *Intervals // WELCOME
+	Limits       *Limits    // WELCOME, PONG
+
+	// Meta are the end-to-end fields: user headers, trace context, error text.
+	// The broker hands them on untouched.
+	Meta Meta
+
+	Entries []Entry // READY, HEARTBEAT, DISCONNECT from a worker: what it holds
+	Acks    []Acked // ACK, HEARTBEAT from the broker: replies it has taken
+
+	Body [][]byte // REQUEST, REPLY: the user's frames
+}
+
+// Intervals are what a broker tells its workers to live by.
+type Intervals struct {
+	HeartbeatMS    uint32 // time between heartbeats, both ways
+	Liveness       uint32 // heartbeats of silence after which a peer is lost
+	ReconnectMaxMS uint32 // longest wait before a worker connects again
+	RetentionMS    uint32 // how long a worker keeps bodies of acknowledged replies
+}
+
+// Limits are what a broker accepts.
+type Limits struct {
+	MessageBytesMax uint64 // all body frames of one message together
+	FramesMax       uint32 // body frames of one message
+}
+
+const magic = "PRV1"
+
+// Extension field types. 1–127 are hop-by-hop, 128–255 end-to-end; the
+// hop-by-hop ones come first.
+const (
+	extLease      = 1
+	extDigest     = 2
+	extAttempt    = 3
+	extRetryAfter = 4
+	extCredit     = 5
+	extInstance   = 6
+	extPart       = 7
+	extService    = 8
+	extIntervals  = 9
+	extLimits     = 10
+)
+
+// Sniff reports whether frame is meant as a PRV header of any version: "PRV",
+// a digit, and a command byte that no text has there.
+func Sniff(frame []byte) bool {
+	return len(frame) >= 5 && frame[0] == 'P' && frame[1] == 'R' && frame[2] == 'V' &&
+		frame[3] >= '0' && frame[3] <= '9' && frame[4] >= 1 && frame[4] < 32
+}
+
+// AppendHeader appends m's header frame to dst and returns it. It allocates
+// only to grow dst. It does not validate: what is not valid is refused by the
+// peer's Parse. d decides the layout of the 12 side bytes.
+func AppendHeader(dst []byte, d Direction, m *Message) []byte {
+	be := binary.BigEndian
+	dst = append(dst, magic...)
+	dst = append(dst, byte(m.Command), byte(m.Code))
+	dst = be.AppendUint16(dst, uint16(m.Flags))
+	dst = append(dst, m.ID[:]...)
+	dst = be.AppendUint32(dst, m.Number)
+	dst = be.AppendUint64(dst, m.Epoch)
+	dst = be.AppendUint32(dst, m.RemainingMS)
+	dst = be.AppendUint32(dst, m.SentMS)
+	if d.front() {
+		dst = be.AppendUint64(dst, m.Instance)
+		dst = be.AppendUint32(dst, m.InterestMS)
+	} else {
+		dst = be.AppendUint32(dst, m.Link)
+		dst = be.AppendUint32(dst, m.Seq)
+		dst = be.AppendUint32(dst, m.Ack)
+	}
+	dst = append(dst, byte(len(m.Service)))
+	dst = append(dst, m.Service...)
+	dst = appendU32(dst, extLease, m.LeaseMS)
+	dst = appendU64(dst, extDigest, m.Digest)
+	dst = appendU32(dst, extAttempt, m.Attempt)
+	dst = appendU32(dst, extRetryAfter, m.RetryAfterMS)
+	dst = appendU32(dst, extCredit, m.Credit)
+	if !d.front() {
+		dst = appendU64(dst, extInstance, m.Instance)
+	}
+	dst = appendU32(dst, extPart, m.Part)
+	for _, s := range m.Services {
+		dst = append(appendField(dst, extService, len(s)), s...)
+	}
+	if v := m.Intervals; v != nil {
+		dst = appendField(dst, extIntervals, 16)
+		dst = be.AppendUint32(be.AppendUint32(dst, v.HeartbeatMS), v.Liveness)
+		dst = be.AppendUint32(be.AppendUint32(dst, v.ReconnectMaxMS), v.RetentionMS)
+	}
+	if v := m.Limits; v != nil {
+		dst = appendField(dst, extLimits, 12)
+		dst = be.AppendUint32(be.AppendUint64(dst, v.MessageBytesMax), v.FramesMax)
+	}
+	return append(dst, m.Meta...)
+}
+
+// AppendFrames appends the whole message to frames: the header, encoded into
+// buf's spare capacity where it fits, then the list or body frames. It returns
+// the frames and the buffer, for reuse once the frames have been sent.
+func AppendFrames(frames [][]byte, buf []byte, d Direction, m *Message) ([][]byte, []byte) {
+	start := len(buf)
+	buf = AppendHeader(buf, d, m)
+	end := len(buf)
+	switch {
+	case len(m.Entries) > 0:
+		buf = AppendEntries(buf, m.Entries)
+	case len(m.Acks) > 0:
+		buf = AppendAcks(buf, m.Acks)
+	}
+	frames = append(frames, buf[start:end:end])
+	if len(buf) > end {
+		frames = append(frames, buf[end:len(buf):len(buf)])
+	}
+	return append(frames, m.Body...), buf
+}
+
+func appendField(dst []byte, typ byte, n int) []byte {
+	return append(dst, typ, byte(n>>8), byte(n))
+}
+
+func appendU32(dst []byte, typ byte, v uint32) []byte {
+	if v == 0 {
+		return dst
+	}
+	return binary.BigEndian.AppendUint32(appendField(dst, typ, 4), v)
+}
+
+func appendU64(dst []byte, typ byte, v uint64) []byte {
+	if v == 0 {
+		return dst
+	}
+	return binary.BigEndian.AppendUint64(appendField(dst, typ, 8), v)
+}
+
+// ValidService says why name cannot be a service name; "" if it can.
+func ValidService(name []byte) string {
+	switch {
+	case len(name) == 0:
+		return "service name is empty"
+	case len(name) > ServiceBytesMax:
+		return "service name is longer than 255 bytes"
+	case !utf8.Valid(name):
+		return "service name is not UTF-8"
+	}
+	for _, r := range string(name) {
+		if unicode.IsControl(r) {
+			return "service name has a control character"
+		}
+	}
+	return ""
+}

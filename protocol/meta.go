@@ -1,0 +1,86 @@
+package protocol
+
+import "iter"
+
+// Meta is the run of end-to-end extension fields of a message, encoded: user
+// headers, trace context, the text and code of an error. The broker hands it
+// on without reading it. The zero value is empty and ready to use.
+type Meta []byte
+
+// End-to-end field types.
+const (
+	MetaHeader    = 128 // one user header: key length (1 byte), key, value
+	MetaTrace     = 129 // W3C traceparent
+	MetaErrorText = 130 // human-readable message of an outcome ≠ OK
+	MetaErrorCode = 131 // the handler's own code of a FAILED outcome
+)
+
+// HeaderKeyBytesMax bounds the key of a user header.
+const HeaderKeyBytesMax = 255
+
+// Append returns m with one more field. A value over 65,535 bytes is cut.
+func (m Meta) Append(typ byte, value string) Meta {
+	if len(value) > 0xffff {
+		value = value[:0xffff]
+	}
+	return append(Meta(appendField(m, typ, len(value))), value...)
+}
+
+// AppendHeader returns m with one more user header. A key over 255 bytes is cut.
+func (m Meta) AppendHeader(key, value string) Meta {
+	if len(key) > HeaderKeyBytesMax {
+		key = key[:HeaderKeyBytesMax]
+	}
+	if over := 1 + len(key) + len(value) - 0xffff; over > 0 {
+		value = value[:len(value)-over]
+	}
+	m = Meta(appendField(m, MetaHeader, 1+len(key)+len(value)))
+	m = append(m, byte(len(key)))
+	return append(append(m, key...), value...)
+}
+
+// Fields yields each field's type and value, in order. The values alias m.
+func (m Meta) Fields() iter.Seq2[byte, []byte] {
+	return func(yield func(byte, []byte) bool) {
+		for b := []byte(m); len(b) >= 3; {
+			n := int(b[1])<<8 | int(b[2])
+			if len(b) < 3+n || !yield(b[0], b[3:3+n:3+n]) {
+				return
+			}
+			b = b[3+n:]
+		}
+	}
+}
+
+// Get returns the first field of type typ, "" if there is none.
+func (m Meta) Get(typ byte) string {
+	for t, v := range m.Fields() {
+		if t == typ {
+			return string(v)
+		}
+	}
+	return ""
+}
+
+// Headers yields the user headers in order.
+func (m Meta) Headers() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for t, v := range m.Fields() {
+			if t != MetaHeader || len(v) == 0 || len(v) < 1+int(v[0]) {
+				continue
+			}
+			k := 1 + int(v[0])
+			if !yield(string(v[1:k]), string(v[k:])) {
+				return
+			}
+		}
+	}
+}
+
+// ErrorMeta is the Meta of an error made on the way: just its text.
+func ErrorMeta(text string) Meta {
+	if text == "" {
+		return nil
+	}
+	return Meta(nil).Append(MetaErrorText, text)
+}

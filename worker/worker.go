@@ -1,0 +1,72 @@
+// Package worker takes requests from one or more brokers and runs a Handler
+// for each. Heartbeats, reconnects, time-outs and draining are its matter; the
+// handler does the work and nothing else.
+package worker
+
+import (
+	"context"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// A Handler does the work of one request. It is called on its own goroutine,
+// at most Config.Concurrency at a time. ctx ends when the request's deadline
+// passes, its task time-out is over, its client has withdrawn it, or the drain
+// time-out has come; a handler that does not return then keeps its slot.
+//
+// The returned frames become the reply; the handler must not change them
+// afterwards. An error becomes the outcome FAILED, unless it was made by Retry
+// or Reject. A panic becomes FAILED as well.
+//
+// A handler may be called again for the same request after its worker was lost
+// (Request.Attempt > 1, Request.MaybeRerun): it should cope with being run again.
+type Handler interface {
+	Handle(ctx context.Context, r *Request) ([][]byte, error)
+}
+
+// HandlerFunc makes a Handler of a function with a reply of one frame.
+type HandlerFunc func(ctx context.Context, r *Request) ([]byte, error)
+
+// Handle calls f.
+func (f HandlerFunc) Handle(ctx context.Context, r *Request) ([][]byte, error) {
+	b, err := f(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return [][]byte{b}, nil
+}
+
+// FramesFunc makes a Handler of a function with a reply of any number of frames.
+type FramesFunc func(ctx context.Context, r *Request) ([][]byte, error)
+
+// Handle calls f.
+func (f FramesFunc) Handle(ctx context.Context, r *Request) ([][]byte, error) { return f(ctx, r) }
+
+// Config says which brokers a worker joins and what it offers. The zero value
+// joins a broker on this host and offers the service "default".
+type Config struct {
+	// Brokers are the back endpoints to register with, each of them at once.
+	// Default: tcp://127.0.0.1:5556.
+	Brokers []string
+	// Services are the names of the services offered, 1 to 256.
+	// Default: "default".
+	Services []string
+	// Concurrency is how many handlers run at a time, and how many requests
+	// each broker may hand over. Range 1 to 4096; default 1.
+	Concurrency int
+	// TaskTimeout bounds one run of the handler; then its context ends and the
+	// outcome is TIMEOUT. 0, the default, is no bound but the deadline.
+	TaskTimeout time.Duration
+	// ReconnectMax is the longest wait before connecting again. Until a broker
+	// says otherwise. Default 2s.
+	ReconnectMax time.Duration
+	// DrainTimeout is how long Run lets running handlers finish once its
+	// context is done; what still runs then is handed back. Default 10s.
+	DrainTimeout time.Duration
+	// RetainBytes bounds the bodies of acknowledged replies, kept for a broker
+	// that comes back and asks again. Default 16 MiB.
+	RetainBytes int64
+	// Logger takes the worker's log. Its zero value is silent.
+	Logger zerolog.Logger
+}
