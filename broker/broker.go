@@ -1,67 +1,132 @@
-// Package broker is the broker: two ROUTER sockets, clients on the front,
-// workers on the back, and between them queues, credit and what it takes to
-// lose nothing.
 package broker
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync/atomic"
 	"time"
 
-	"github.com/rs/zerolog"
+	"github.com/google/uuid"
 
+	"github.com/privateer-mq/privateer/internal/core"
+	"github.com/privateer-mq/privateer/internal/link"
+	"github.com/privateer-mq/privateer/internal/link/zmqlink"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
-// Config says where a broker listens and what it bounds. The zero value
-// listens on loopback, front 5555 and back 5556.
-type Config struct {
-	// Frontends are the endpoints for clients. Default: tcp://127.0.0.1:5555.
-	Frontends []string
-	// Backends are the endpoints for workers. Default: tcp://127.0.0.1:5556.
-	Backends []string
-	// Heartbeat is the time between heartbeats, both ways; workers adopt it.
-	// Range 10ms to 60s; default 1s.
-	Heartbeat time.Duration
-	// Liveness is how many heartbeats of silence make a peer lost. 2 to 100; default 3.
-	Liveness int
-	// MaxAttempts is how many workers a request may lose before it is
-	// dead-lettered. 1 to 100; default 3.
-	MaxAttempts int
-	// Lease is how long an attempt may run without progress. 0, the default:
-	// until the deadline. At least 2 heartbeats + 500 ms where it is set.
-	Lease time.Duration
-	// MaxQueue bounds the requests not yet done, all services together. Default 100,000.
-	MaxQueue int
-	// MaxQueueBytes bounds their bodies. Default 1 GiB.
-	MaxQueueBytes int64
-	// MaxMessage bounds the body of one message, all frames together. Default 1 MiB.
-	MaxMessage int64
-	// MaxPeers bounds the registered workers. Default 20,000.
-	MaxPeers int
-	// MaxServices bounds the service names in use. Default 1,000.
-	MaxServices int
-	// MaxIDs bounds the ids of finished requests that are remembered. Default 4,000,000.
-	MaxIDs int
-	// DefaultDeadline is the deadline of plain clients' requests. Default 30s.
-	DefaultDeadline time.Duration
-	// DefaultService serves clients and workers that name none. Default "default".
-	DefaultService string
-	// ReplayWindow is how long a finished reply is kept for a client that asks
-	// again. Default 2m.
-	ReplayWindow time.Duration
-	// ReplayBytes bounds the bodies kept for that. Default 256 MiB.
-	ReplayBytes int64
-	// RecoveryWindow is how long after its start a broker waits for workers to
-	// claim what they hold. Default 8s.
-	RecoveryWindow time.Duration
-	// DrainTimeout is how long Run lets what it holds finish once its context
-	// is done. Default 10s.
-	DrainTimeout time.Duration
-	// Insecure says that listening beyond loopback is meant, and silences the
-	// warning about it.
-	Insecure bool
-	// Logger takes the broker's log. Its zero value is silent.
-	Logger zerolog.Logger
+// ErrNotRunning is returned by methods that need a running broker.
+var ErrNotRunning = errors.New("broker: not running")
+
+// ErrNoDeadLetter is returned by Requeue and Drop for an id they do not know.
+var ErrNoDeadLetter = errors.New("broker: no dead letter with that id")
+
+// A Broker is one broker. Its methods are safe for concurrent use. Run may be
+// called once.
+type Broker struct {
+	cfg   Config
+	ran   atomic.Bool
+	ready chan struct{} // closed when both ports are bound
+	done  chan struct{} // closed when Run has ended
+	asks  chan func(*loop)
+	host  atomic.Pointer[link.Host]
+	addrs atomic.Pointer[[2]string]
+}
+
+// New returns a broker, or an error that names the field of cfg that is out
+// of bounds. Nothing is bound before Run.
+func New(cfg Config) (*Broker, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	return &Broker{cfg: cfg, ready: make(chan struct{}), done: make(chan struct{}), asks: make(chan func(*loop), 64)}, nil
+}
+
+// Run binds the ports and serves until ctx is done; then it drains: nothing
+// new is taken (DRAINING), what is held may finish within Config.DrainTimeout,
+// the workers are told. It returns nil after that, and an error if a port
+// could not be bound.
+func (b *Broker) Run(ctx context.Context) error {
+	if b.ran.Swap(true) {
+		return errors.New("broker: Run was called before; make a new Broker")
+	}
+	defer close(b.done)
+	l, err := b.open()
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, l.host.Wake)
+	defer stop()
+	l.run(ctx)
+	return l.close()
+}
+
+// open binds both ports.
+func (b *Broker) open() (*loop, error) {
+	endpoints := append(append([]string(nil), b.cfg.Frontends...), b.cfg.Backends...)
+	host, err := zmqlink.For(endpoints...)
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	options := func(endpoints []string) link.Options {
+		return link.Options{Role: link.Router, Endpoints: endpoints, SendMax: socketQueue, RecvMax: socketQueue,
+			FrameBytesMax: max(b.cfg.MaxMessage+spareFrame, listFrameMax), Linger: linger}
+	}
+	front, err := host.Open(options(b.cfg.Frontends))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("broker: frontend: %w", err), host.Close())
+	}
+	o := options(b.cfg.Backends)
+	o.Handover, o.Monitor = true, true
+	o.SendMax = protocol.CreditMax + socketQueue // credit is the bound
+	back, err := host.Open(o)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("broker: backend: %w", err), host.Close())
+	}
+	start := time.Now()
+	l := &loop{b: b, cfg: &b.cfg, host: host, front: front, back: back, start: start, epoch: randomEpoch(), drops: map[core.What]uint64{}}
+	l.core = core.New(b.cfg.core(l.epoch), 0)
+	b.host.Store(&host)
+	b.addrs.Store(&[2]string{front.Addr(), back.Addr()})
+	close(b.ready)
+	l.announce(front.Addr(), back.Addr())
+	return l, nil
+}
+
+// Ready is closed once both ports are bound.
+func (b *Broker) Ready() <-chan struct{} { return b.ready }
+
+// Addrs are the endpoints bound last, for clients and for workers, with the
+// port filled in where 0 was asked for. Empty before Ready.
+func (b *Broker) Addrs() (frontend, backend string) {
+	if a := b.addrs.Load(); a != nil {
+		return a[0], a[1]
+	}
+	return "", ""
+}
+
+// ask runs f on the loop and waits for it.
+func (b *Broker) ask(f func(*loop)) error {
+	host := b.host.Load()
+	if host == nil {
+		return ErrNotRunning
+	}
+	answered := make(chan struct{})
+	select {
+	case b.asks <- func(l *loop) { f(l); close(answered) }:
+	case <-b.done:
+		return ErrNotRunning
+	}
+	(*host).Wake()
+	select {
+	case <-answered:
+		return nil
+	case <-b.done:
+		return ErrNotRunning
+	}
 }
 
 // A DeadLetter is a request that was given up after it had lost too many
@@ -69,11 +134,102 @@ type Config struct {
 type DeadLetter struct {
 	ID      protocol.ID
 	Service string
+	Code    protocol.Code // of the outcome its client got
 	Reason  string
 	Frames  [][]byte // must not be changed
 	Attempt int      // hand-overs in all
-	Workers []string // the workers it was lost with, oldest first
+	Workers []string // instances of the workers it was lost with, oldest first
 	Since   time.Time
 }
 
-var _ = context.Canceled
+// DeadLetters lists the dead letters, oldest first. Error: ErrNotRunning.
+func (b *Broker) DeadLetters() ([]DeadLetter, error) {
+	var all []DeadLetter
+	err := b.ask(func(l *loop) {
+		for _, d := range l.core.DeadLetters() {
+			letter := DeadLetter{ID: d.ID, Service: d.Service, Code: d.Code, Reason: d.Reason, Frames: d.Body,
+				Attempt: int(d.Attempt), Since: l.start.Add(d.At)}
+			for _, w := range d.Workers {
+				letter.Workers = append(letter.Workers, workerName(w))
+			}
+			all = append(all, letter)
+		}
+	})
+	return all, err
+}
+
+// Requeue queues a dead letter again, under the new id it returns: its outcome
+// is kept for whoever asks by that id. Errors: ErrNotRunning, ErrNoDeadLetter.
+func (b *Broker) Requeue(id protocol.ID) (protocol.ID, error) {
+	fresh := newID()
+	found := false
+	if err := b.ask(func(l *loop) {
+		l.out, found = l.core.RequeueDead(l.now(), id, fresh, l.out)
+		l.deliver()
+	}); err != nil {
+		return protocol.ID{}, err
+	}
+	if !found {
+		return protocol.ID{}, ErrNoDeadLetter
+	}
+	return fresh, nil
+}
+
+// Drop forgets a dead letter. Errors: ErrNotRunning, ErrNoDeadLetter.
+func (b *Broker) Drop(id protocol.ID) error {
+	found := false
+	if err := b.ask(func(l *loop) { found = l.core.DropDead(id) }); err != nil {
+		return err
+	}
+	if !found {
+		return ErrNoDeadLetter
+	}
+	return nil
+}
+
+// Stats are a broker's counters and gauges at one moment.
+type Stats struct {
+	Epoch    uint64
+	Uptime   time.Duration
+	Counters core.Counters
+	Gauges   core.Gauges
+	Services []core.ServiceInfo
+	Drops    map[string]uint64 // messages not used or not delivered, by reason
+}
+
+// Stats asks the loop how things stand. Error: ErrNotRunning.
+func (b *Broker) Stats() (Stats, error) {
+	var s Stats
+	err := b.ask(func(l *loop) {
+		s = Stats{Epoch: l.epoch, Uptime: l.now(), Counters: l.core.Counters(), Gauges: l.core.Gauges(),
+			Services: l.core.Services(l.now()), Drops: map[string]uint64{}}
+		for reason, n := range l.drops {
+			s.Drops[string(reason)] = n
+		}
+	})
+	return s, err
+}
+
+// randomEpoch draws the number of this start. It is never 0, which on the wire
+// means "no epoch known".
+func randomEpoch() uint64 {
+	var b [8]byte
+	for {
+		if _, err := rand.Read(b[:]); err != nil {
+			panic("broker: no randomness: " + err.Error())
+		}
+		if e := binary.BigEndian.Uint64(b[:]); e != 0 {
+			return e
+		}
+	}
+}
+
+func newID() protocol.ID {
+	id, err := uuid.NewV7()
+	if err != nil {
+		panic("broker: no randomness: " + err.Error())
+	}
+	return protocol.ID(id)
+}
+
+func workerName(instance uint64) string { return fmt.Sprintf("%016x", instance) }

@@ -44,6 +44,23 @@ func (c Code) String() string {
 // Outcome reports whether c may be the code of a broker's REPLY to a client.
 func (c Code) Outcome() bool { return c >= OK && c <= Unknown }
 
+// certainties holds the certainties that each outcome can have, as bits. A
+// refusal is maybe-started where the broker knows the id from a worker's claim.
+var certainties = [...]uint8{
+	OK: 1 << Ran, Failed: 1 << Ran, Gone: 1 << Ran,
+	Timeout:    1<<Ran | 1<<MaybeStarted,
+	WorkerLost: 1 << MaybeStarted, Unknown: 1 << MaybeStarted,
+	Expired: 1<<NotStarted | 1<<MaybeStarted, Cancelled: 1<<NotStarted | 1<<MaybeStarted,
+	NoService: 1<<NotStarted | 1<<MaybeStarted, Overloaded: 1<<NotStarted | 1<<MaybeStarted,
+	DrainingNow: 1<<NotStarted | 1<<MaybeStarted, Denied: 1<<NotStarted | 1<<MaybeStarted,
+	Invalid: 1<<NotStarted | 1<<MaybeStarted,
+}
+
+// Admits reports whether a broker's REPLY with code c may carry certainty k.
+func (c Code) Admits(k Certainty) bool {
+	return int(c) < len(certainties) && certainties[c]&(1<<k) != 0
+}
+
 // Final reports whether c may be the code of a worker's REPLY that ends a
 // request and answers a later hand-over of its id.
 func (c Code) Final() bool { return c == OK || c == Failed || c == Timeout }

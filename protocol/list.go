@@ -1,6 +1,9 @@
 package protocol
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // A State says how far an entry of a worker's list has come.
 type State uint8
@@ -10,8 +13,8 @@ const (
 	Unstarted State = 1 // taken, its handler not started
 	Running   State = 2 // its handler runs
 	Finished  State = 3 // its reply is not yet acknowledged
-	Kept      State = 4 // acknowledged, body kept: can be replayed (READY only)
-	IDOnly    State = 5 // finished, body no longer kept (READY only)
+	Kept      State = 4 // acknowledged, body kept: can be replayed (only in READY)
+	IDOnly    State = 5 // finished, body no longer kept (only in READY)
 )
 
 func (s State) String() string {
@@ -61,6 +64,7 @@ func parseEntries(b []byte, m *Message) *Error {
 	if len(b)/entryBytes > EntriesMax {
 		return fail(ErrLimit, 1, EntriesMax*entryBytes, "more than 4096 entries")
 	}
+	m.Entries = slices.Grow(m.Entries, len(b)/entryBytes)
 	for at := 0; at < len(b); at += entryBytes {
 		v := b[at : at+entryBytes]
 		e := Entry{
@@ -74,9 +78,11 @@ func parseEntries(b []byte, m *Message) *Error {
 			return fail(ErrField, 1, at, "request id is all zero")
 		case e.Attempt == 0:
 			return fail(ErrField, 1, at+16, "attempt is 0; they count from 1")
+		case e.Epoch == 0:
+			return fail(ErrField, 1, at+20, "epoch is 0")
 		case e.State < Unstarted || e.State > IDOnly:
 			return fail(ErrField, 1, at+28, "unknown state "+itoa(int(v[28])))
-		case e.State >= Kept && m.Command == Heartbeat:
+		case e.State >= Kept && m.Command != Ready:
 			return fail(ErrField, 1, at+28, "state "+e.State.String()+" belongs in READY")
 		}
 		m.Entries = append(m.Entries, e)
@@ -123,12 +129,18 @@ func parseAcks(b []byte, m *Message) *Error {
 	if len(b)/ackBytes > EntriesMax {
 		return fail(ErrLimit, 1, EntriesMax*ackBytes, "more than 4096 acknowledgements")
 	}
+	m.Acks = slices.Grow(m.Acks, len(b)/ackBytes)
 	for at := 0; at < len(b); at += ackBytes {
 		v := b[at : at+ackBytes]
 		a := Acked{Attempt: be.Uint32(v[16:]), Epoch: be.Uint64(v[20:]), RemainingMS: be.Uint32(v[28:]), Superseded: v[32]&1 != 0}
 		copy(a.ID[:], v)
-		if a.ID.IsZero() {
+		switch {
+		case a.ID.IsZero():
 			return fail(ErrField, 1, at, "request id is all zero")
+		case a.Attempt == 0:
+			return fail(ErrField, 1, at+16, "attempt is 0; they count from 1")
+		case a.Epoch == 0:
+			return fail(ErrField, 1, at+20, "epoch is 0")
 		}
 		m.Acks = append(m.Acks, a)
 	}

@@ -6,8 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// A Message is one PRV1 message, parsed. Fields that its command does not
-// have are zero. Byte slices alias the frames it was parsed from.
+// A Message is one PRV1 message, parsed. Fields of the fixed header that its
+// command does not use hold whatever the peer wrote and mean nothing; those
+// further down are zero where the command does not have them. Byte slices
+// alias the frames it was parsed from.
 type Message struct {
 	Command Command
 	Code    Code
@@ -34,7 +36,7 @@ type Message struct {
 	Credit       uint32     // READY, HEARTBEAT: requests this worker is ready to hold
 	Part         uint32     // READY: number of this part, from 0
 	Services     [][]byte   // READY: service names
-	Intervals    *Intervals // WELCOME
+	Intervals    *Intervals // WELCOME; PONG, may be nil
 	Limits       *Limits    // WELCOME, PONG
 
 	// Meta are the end-to-end fields: user headers, trace context, error text.
@@ -63,31 +65,18 @@ type Limits struct {
 
 const magic = "PRV1"
 
-// Extension field types. 1–127 are hop-by-hop, 128–255 end-to-end; the
-// hop-by-hop ones come first.
-const (
-	extLease      = 1
-	extDigest     = 2
-	extAttempt    = 3
-	extRetryAfter = 4
-	extCredit     = 5
-	extInstance   = 6
-	extPart       = 7
-	extService    = 8
-	extIntervals  = 9
-	extLimits     = 10
-)
-
 // Sniff reports whether frame is meant as a PRV header of any version: "PRV",
-// a digit, and a command byte that no text has there.
+// a digit, and a byte below 32, the command. Of texts only one that has a
+// control character there (a line break) looks like it.
 func Sniff(frame []byte) bool {
 	return len(frame) >= 5 && frame[0] == 'P' && frame[1] == 'R' && frame[2] == 'V' &&
-		frame[3] >= '0' && frame[3] <= '9' && frame[4] >= 1 && frame[4] < 32
+		frame[3] >= '0' && frame[3] <= '9' && frame[4] < 32
 }
 
 // AppendHeader appends m's header frame to dst and returns it. It allocates
 // only to grow dst. It does not validate: what is not valid is refused by the
-// peer's Parse. d decides the layout of the 12 side bytes.
+// peer's Parse. d decides the layout of the 12 side bytes. A service name over
+// 255 bytes, which has no encoding, becomes one that every peer refuses.
 func AppendHeader(dst []byte, d Direction, m *Message) []byte {
 	be := binary.BigEndian
 	dst = append(dst, magic...)
@@ -106,8 +95,9 @@ func AppendHeader(dst []byte, d Direction, m *Message) []byte {
 		dst = be.AppendUint32(dst, m.Seq)
 		dst = be.AppendUint32(dst, m.Ack)
 	}
-	dst = append(dst, byte(len(m.Service)))
-	dst = append(dst, m.Service...)
+	service := encodable(m.Service)
+	dst = append(dst, byte(len(service)))
+	dst = append(dst, service...)
 	dst = appendU32(dst, extLease, m.LeaseMS)
 	dst = appendU64(dst, extDigest, m.Digest)
 	dst = appendU32(dst, extAttempt, m.Attempt)
@@ -118,6 +108,7 @@ func AppendHeader(dst []byte, d Direction, m *Message) []byte {
 	}
 	dst = appendU32(dst, extPart, m.Part)
 	for _, s := range m.Services {
+		s = encodable(s)
 		dst = append(appendField(dst, extService, len(s)), s...)
 	}
 	if v := m.Intervals; v != nil {
@@ -150,6 +141,17 @@ func AppendFrames(frames [][]byte, buf []byte, d Direction, m *Message) ([][]byt
 		frames = append(frames, buf[end:len(buf):len(buf)])
 	}
 	return append(frames, m.Body...), buf
+}
+
+// refusedName stands for a name that is too long: cut or wrapped, its rest
+// would be read as something else.
+var refusedName = []byte{0}
+
+func encodable(name []byte) []byte {
+	if len(name) > ServiceBytesMax {
+		return refusedName
+	}
+	return name
 }
 
 func appendField(dst []byte, typ byte, n int) []byte {

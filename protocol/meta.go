@@ -1,6 +1,9 @@
 package protocol
 
-import "iter"
+import (
+	"iter"
+	"unicode/utf8"
+)
 
 // Meta is the run of end-to-end extension fields of a message, encoded: user
 // headers, trace context, the text and code of an error. The broker hands it
@@ -18,15 +21,31 @@ const (
 // HeaderKeyBytesMax bounds the key of a user header.
 const HeaderKeyBytesMax = 255
 
-// Append returns m with one more field. A value over 65,535 bytes is cut.
+// Bounds of the values of an error, so that its REPLY fits whatever a handler
+// returned. Append cuts them there.
+const (
+	ErrorTextBytesMax = 4096
+	ErrorCodeBytesMax = 255
+)
+
+// Append returns m with one more field; typ is at least 128. An error's text
+// or code over its bound is cut, between two characters, and so is any value
+// over 65,535 bytes. A Meta over MetaBytesMax is refused by every peer: who
+// adds what a user gave checks its length.
 func (m Meta) Append(typ byte, value string) Meta {
-	if len(value) > 0xffff {
-		value = value[:0xffff]
+	switch typ {
+	case MetaErrorText:
+		value = cut(value, ErrorTextBytesMax)
+	case MetaErrorCode:
+		value = cut(value, ErrorCodeBytesMax)
+	default:
+		value = cut(value, 0xffff)
 	}
 	return append(Meta(appendField(m, typ, len(value))), value...)
 }
 
-// AppendHeader returns m with one more user header. A key over 255 bytes is cut.
+// AppendHeader returns m with one more user header. A key over 255 bytes is
+// cut, and a value that would take the field over 65,535.
 func (m Meta) AppendHeader(key, value string) Meta {
 	if len(key) > HeaderKeyBytesMax {
 		key = key[:HeaderKeyBytesMax]
@@ -37,6 +56,20 @@ func (m Meta) AppendHeader(key, value string) Meta {
 	m = Meta(appendField(m, MetaHeader, 1+len(key)+len(value)))
 	m = append(m, byte(len(key)))
 	return append(append(m, key...), value...)
+}
+
+// cut returns the first limit bytes of s, or up to three fewer so that no
+// character is parted.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for n := limit; n > limit-utf8.UTFMax; n-- {
+		if utf8.RuneStart(s[n]) {
+			return s[:n]
+		}
+	}
+	return s[:limit]
 }
 
 // Fields yields each field's type and value, in order. The values alias m.

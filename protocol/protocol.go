@@ -25,7 +25,12 @@ const (
 	EntriesMax      = 4096       // entries of one list; READY comes in parts
 	CreditMax       = EntriesMax // requests one worker may hold
 	ServicesMax     = 256        // services of one worker
+	PartsMax        = 1024       // parts of one READY
 	DurationMSMax   = 1<<32 - 2  // about 49 days; 1<<32 - 1 is never sent
+
+	HeartbeatMSMax = 60_000  // of Intervals; the least is 1
+	LivenessMax    = 100     // of Intervals; the least is 1
+	ReconnectMSMax = 600_000 // of Intervals; the least is 1
 )
 
 // An ID names one request. The client chooses it (UUIDv7) and keeps it over
@@ -114,7 +119,7 @@ const (
 	CtxCancelled Flags = 1 << 10 // worker's REPLY, entries: the broker had cancelled this run
 	Started      Flags = 1 << 11 // worker's REPLY HANDED_BACK: the handler had been started
 	Last         Flags = 1 << 12 // READY: the last part
-	Draining     Flags = 1 << 13 // READY, HEARTBEAT, PONG: finishing, give me nothing new
+	Draining     Flags = 1 << 13 // READY, HEARTBEAT, PONG: finishing, nothing new is taken
 	certaintyLow Flags = 1 << 14 // broker's REPLY: two bits of Certainty
 )
 

@@ -84,7 +84,9 @@ const (
 	Req                // connects; strictly one Send, then one Recv
 )
 
-// Options describe a link. Zero values mean: no bound, no linger, no monitor.
+// Options describe a link. Zero values mean: 1000 messages for SendMax and
+// RecvMax, 100 ms for ReconnectMin, waits that do not double, and otherwise no
+// bound, no linger, no monitor.
 type Options struct {
 	Role      Role
 	Endpoints []string // all are bound (Router), or the one is connected to
@@ -93,7 +95,7 @@ type Options struct {
 
 	SendMax        int           // messages waiting to be sent, per peer
 	RecvMax        int           // messages waiting to be read, per peer
-	FrameBytesMax  int64         // a peer that sends a larger frame is cut off
+	FrameBytesMax  int64         // a peer that sends a larger frame is cut off; a Dealer or Req then stays so
 	ReconnectMin   time.Duration // first wait before connecting again
 	ReconnectMax   time.Duration // waits double up to this
 	ConnectTimeout time.Duration // one attempt to connect

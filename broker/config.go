@@ -1,0 +1,167 @@
+// Package broker is the broker: two ROUTER sockets, clients on the front,
+// workers on the back, and between them queues, credit and what it takes to
+// lose nothing. It keeps everything in memory. What it decides is decided in
+// internal/core; this package moves the messages, tells the time and keeps the
+// log.
+package broker
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/privateer-mq/privateer/internal/core"
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// Config says where a broker listens and what it bounds. The zero value
+// listens on loopback, front 5555 and back 5556.
+type Config struct {
+	// Frontends are the endpoints for clients. Default: tcp://127.0.0.1:5555.
+	Frontends []string
+	// Backends are the endpoints for workers. Default: tcp://127.0.0.1:5556.
+	Backends []string
+	// Heartbeat is the time between heartbeats, both ways; workers adopt it.
+	// Range 10ms to 60s; default 1s.
+	Heartbeat time.Duration
+	// Liveness is how many heartbeats of silence make a peer lost. 2 to 100; default 3.
+	Liveness int
+	// MaxAttempts is how many workers a request may lose before it is
+	// dead-lettered. 1 to 100; default 3.
+	MaxAttempts int
+	// Lease is how long an attempt may run without progress. 0, the default:
+	// until the deadline. At least 2 heartbeats + 500 ms where it is set.
+	Lease time.Duration
+	// MaxQueue bounds the requests not yet done, all services together. Default 100,000.
+	MaxQueue int
+	// MaxQueueBytes bounds their bodies. Default 1 GiB.
+	MaxQueueBytes int64
+	// MaxMessage bounds the body of one message, all frames together. Default 1 MiB.
+	MaxMessage int64
+	// MaxPeers bounds the registered workers. Default 20,000.
+	MaxPeers int
+	// MaxServices bounds the service names in use. Default 1,000.
+	MaxServices int
+	// MaxIDs bounds the ids of finished requests that are remembered. Default 4,000,000.
+	MaxIDs int
+	// DefaultDeadline is the deadline of plain clients' requests. Default 30s.
+	DefaultDeadline time.Duration
+	// DefaultService serves clients and workers that name none. Default "default".
+	DefaultService string
+	// ReplayWindow is how long a finished reply is kept for a client that asks
+	// again. Default 2m.
+	ReplayWindow time.Duration
+	// ReplayBytes bounds the bodies kept for that. Default 256 MiB.
+	ReplayBytes int64
+	// RecoveryWindow is how long after its start a broker waits for workers to
+	// claim what they hold. Default 8s.
+	RecoveryWindow time.Duration
+	// DrainTimeout is how long Run lets what it holds finish once its context
+	// is done. Default 10s.
+	DrainTimeout time.Duration
+	// Insecure says that listening beyond loopback is meant, and silences the
+	// warning about it.
+	Insecure bool
+	// Logger takes the broker's log. Its zero value is silent.
+	Logger zerolog.Logger
+}
+
+// Fixed bounds, beside those of Config.
+const (
+	heartbeatMin = 10 * time.Millisecond
+	heartbeatMax = time.Minute
+	deadMax      = 1000             // dead letters
+	reconnectMax = 2 * time.Second  // told to workers
+	retention    = 30 * time.Second // told to workers: bodies of acknowledged replies
+	linger       = time.Second      // how long the last messages may take to leave
+	socketQueue  = 1000             // messages waiting in one peer's pipe, each way
+	listFrameMax = 256 << 10        // a worker's list of 4,096 entries, with room
+	spareFrame   = 64 << 10         // a frame may be larger than MaxMessage by this: it is answered, not cut off
+)
+
+// withDefaults fills in what is zero.
+func (c Config) withDefaults() Config {
+	if len(c.Frontends) == 0 {
+		c.Frontends = []string{"tcp://127.0.0.1:5555"}
+	}
+	if len(c.Backends) == 0 {
+		c.Backends = []string{"tcp://127.0.0.1:5556"}
+	}
+	c.Heartbeat = cmp.Or(c.Heartbeat, time.Second)
+	c.Liveness = cmp.Or(c.Liveness, 3)
+	c.MaxAttempts = cmp.Or(c.MaxAttempts, 3)
+	c.MaxQueue = cmp.Or(c.MaxQueue, 100_000)
+	c.MaxQueueBytes = cmp.Or(c.MaxQueueBytes, 1<<30)
+	c.MaxMessage = cmp.Or(c.MaxMessage, 1<<20)
+	c.MaxPeers = cmp.Or(c.MaxPeers, 20_000)
+	c.MaxServices = cmp.Or(c.MaxServices, 1000)
+	c.MaxIDs = cmp.Or(c.MaxIDs, 4_000_000)
+	c.DefaultDeadline = cmp.Or(c.DefaultDeadline, 30*time.Second)
+	c.DefaultService = cmp.Or(c.DefaultService, "default")
+	c.ReplayWindow = cmp.Or(c.ReplayWindow, 2*time.Minute)
+	c.ReplayBytes = cmp.Or(c.ReplayBytes, 256<<20)
+	c.RecoveryWindow = cmp.Or(c.RecoveryWindow, 8*time.Second)
+	c.DrainTimeout = cmp.Or(c.DrainTimeout, 10*time.Second)
+	return c
+}
+
+// validate names the first field that is out of bounds.
+func (c *Config) validate() error {
+	leaseMin := 2*c.Heartbeat + 500*time.Millisecond
+	for _, f := range []struct {
+		bad        bool
+		name, want string
+		got        any
+	}{
+		{c.Heartbeat < heartbeatMin || c.Heartbeat > heartbeatMax, "Heartbeat", "10ms to 60s", c.Heartbeat},
+		{c.Liveness < 2 || c.Liveness > 100, "Liveness", "2 to 100", c.Liveness},
+		{c.MaxAttempts < 1 || c.MaxAttempts > 100, "MaxAttempts", "1 to 100", c.MaxAttempts},
+		{c.Lease != 0 && c.Lease < leaseMin, "Lease", "0, or at least 2 heartbeats + 500ms = " + leaseMin.String(), c.Lease},
+		{c.MaxQueue < 1, "MaxQueue", "at least 1", c.MaxQueue},
+		{c.MaxQueueBytes < 1, "MaxQueueBytes", "at least 1", c.MaxQueueBytes},
+		{c.MaxMessage < 1 || c.MaxMessage > 1<<30, "MaxMessage", "1 byte to 1 GiB", c.MaxMessage},
+		{c.MaxPeers < 1, "MaxPeers", "at least 1", c.MaxPeers},
+		{c.MaxServices < 1, "MaxServices", "at least 1", c.MaxServices},
+		{c.MaxIDs < 2, "MaxIDs", "at least 2", c.MaxIDs},
+		{c.DefaultDeadline < time.Millisecond, "DefaultDeadline", "at least 1ms", c.DefaultDeadline},
+		{protocol.ValidService([]byte(c.DefaultService)) != "", "DefaultService", "1 to 255 bytes of UTF-8 without control characters", c.DefaultService},
+		{c.ReplayWindow < 0, "ReplayWindow", "not negative", c.ReplayWindow},
+		{c.ReplayBytes < 0, "ReplayBytes", "not negative", c.ReplayBytes},
+		{c.RecoveryWindow < 0, "RecoveryWindow", "not negative", c.RecoveryWindow},
+		{c.DrainTimeout < 0, "DrainTimeout", "not negative", c.DrainTimeout},
+	} {
+		if f.bad {
+			return fmt.Errorf("broker: Config.%s is %v; want %s", f.name, f.got, f.want)
+		}
+	}
+	return nil
+}
+
+func (c *Config) core(epoch uint64) core.Config {
+	return core.Config{
+		Epoch: epoch, Heartbeat: c.Heartbeat, Liveness: c.Liveness, MaxAttempts: c.MaxAttempts, Lease: c.Lease,
+		MaxQueue: c.MaxQueue, MaxQueueBytes: c.MaxQueueBytes, MaxMessage: c.MaxMessage, MaxPeers: c.MaxPeers,
+		MaxServices: c.MaxServices, MaxIDs: c.MaxIDs, MaxDead: deadMax, DefaultDeadline: c.DefaultDeadline,
+		DefaultService: c.DefaultService, ReplayWindow: c.ReplayWindow, ReplayBytes: c.ReplayBytes,
+		RecoveryWindow: c.RecoveryWindow, ReconnectMax: reconnectMax, Retention: retention,
+	}
+}
+
+// exposed lists the endpoints that others than this host can reach.
+func exposed(endpoints []string) (open []string) {
+	for _, e := range endpoints {
+		host, isTCP := strings.CutPrefix(e, "tcp://")
+		if !isTCP {
+			continue
+		}
+		host, _, err := net.SplitHostPort(host)
+		if ip := net.ParseIP(host); err == nil && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			open = append(open, e)
+		}
+	}
+	return open
+}

@@ -1,0 +1,147 @@
+package core
+
+import (
+	"fmt"
+)
+
+// Check verifies what must always hold between calls. It walks everything, so
+// it is for tests: they call it after every step.
+func (c *Core) Check() error {
+	if c.out != nil || len(c.dirtyServices)+len(c.dirtyWorkers) > 0 {
+		return fmt.Errorf("a call has not ended")
+	}
+	var count struct{ queued, assigned, waiting int }
+	var bytes int64
+	open := map[*service]int{}
+	for id, r := range c.requests {
+		if err := c.checkRequest(r); err != nil {
+			return fmt.Errorf("request %v, %v: %w", id, r.state, err)
+		}
+		if r.id != id || c.finished[id] != nil {
+			return fmt.Errorf("request %v: filed under %v, finished too: %t", r.id, id, c.finished[id] != nil)
+		}
+		switch r.state {
+		case queued:
+			count.queued++
+		case assigned:
+			count.assigned++
+		case waiting:
+			count.waiting++
+		}
+		bytes += r.size
+		open[r.svc]++
+	}
+	if count.queued != c.queued || count.assigned != c.assigned || count.waiting != c.waiting.size || bytes != c.queueBytes {
+		return fmt.Errorf("counted %+v and %d bytes, kept queued=%d assigned=%d waiting=%d bytes=%d",
+			count, bytes, c.queued, c.assigned, c.waiting.size, c.queueBytes)
+	}
+	if err := c.checkServices(open); err != nil {
+		return err
+	}
+	for _, w := range c.workers {
+		if err := c.checkWorker(w); err != nil {
+			return fmt.Errorf("worker %x: %w", w.instance, err)
+		}
+	}
+	return c.checkBounds()
+}
+
+func (c *Core) checkRequest(r *request) error {
+	holds := r.state == assigned || r.state == kept
+	listed := r.state != backoff && r.state != orphan
+	switch {
+	case r.state < queued || r.state > orphan:
+		return fmt.Errorf("no such state")
+	case holds != (r.run != nil):
+		return fmt.Errorf("run %v", r.run)
+	case holds && c.workers[r.run.w.instance] != r.run.w:
+		return fmt.Errorf("its worker %x is not known", r.run.w.instance)
+	case listed != r.home.on:
+		return fmt.Errorf("on a list: %t", r.home.on)
+	case r.timer.slot == nil:
+		return fmt.Errorf("no timer")
+	case r.state == orphan && r.hasBody:
+		return fmt.Errorf("an orphan has a body")
+	case !r.hasBody && (r.state == queued || r.state == backoff || r.state == waiting):
+		return fmt.Errorf("no body")
+	case int(r.losses) > c.cfg.MaxAttempts:
+		return fmt.Errorf("%d losses", r.losses)
+	case r.atMostOnce() && r.losses > 0 && r.state != orphan && r.hasBody:
+		return fmt.Errorf("at-most-once goes on after a loss")
+	}
+	return nil
+}
+
+func (c *Core) checkServices(open map[*service]int) error {
+	for name, s := range c.services {
+		live := 0
+		for m := s.members.head; m != nil; m = m.link.next {
+			if c.workers[m.o.w.instance] != m.o.w {
+				return fmt.Errorf("service %s: a member %x is not known", name, m.o.w.instance)
+			}
+			if m.o.w.state == up {
+				live++
+			}
+		}
+		idle := s.offers.head
+		for idle != nil && idle.w.free(c) <= 0 {
+			idle = idle.link.next
+		}
+		switch {
+		case s.open != open[s] || s.live != live:
+			return fmt.Errorf("service %s: open %d, counted %d; live %d, counted %d", name, s.open, open[s], s.live, live)
+		case s.open == 0 && s.members.size == 0:
+			return fmt.Errorf("service %s is of no use", name)
+		case s.front() != nil && idle != nil:
+			return fmt.Errorf("service %s: a request waits while worker %x is free", name, idle.w.instance)
+		case s.reserved != nil && (s.reserved.reserved != s || s.lone.size == 0):
+			return fmt.Errorf("service %s: a worker is reserved for nothing", name)
+		}
+	}
+	return nil
+}
+
+func (c *Core) checkWorker(w *worker) error {
+	for r := w.runs.head; r != nil; r = r.home.next {
+		if r.run == nil || r.run.w != w || r.state != assigned || c.requests[r.id] != r {
+			return fmt.Errorf("holds %v, which is %v", r.id, r.state)
+		}
+		if _, ok := w.ghosts[r.fence()]; ok {
+			return fmt.Errorf("%v is held and abandoned", r.id)
+		}
+	}
+	switch {
+	case !w.legacy && w.credit > 0 && w.runs.size > w.credit+w.kept.size && w.lists == 0:
+		return fmt.Errorf("holds %d with a credit of %d", w.runs.size, w.credit)
+	case w.acked > w.seqOut:
+		return fmt.Errorf("acknowledged %d of %d", w.acked, w.seqOut)
+	case w.timer.slot == nil:
+		return fmt.Errorf("no timer")
+	case c.peers[string(w.peer.ID)] != w:
+		return fmt.Errorf("not found by its socket")
+	case w.lone != nil && w.runs.size != 1:
+		return fmt.Errorf("a lone request has %d neighbours", w.runs.size-1)
+	}
+	for _, o := range w.offers {
+		if o.w != w || !o.link.on {
+			return fmt.Errorf("an offer to %s is on no list", o.s.name)
+		}
+	}
+	return nil
+}
+
+func (c *Core) checkBounds() error {
+	var bytes int64
+	for f := c.replays.head; f != nil; f = f.home.next {
+		bytes += f.size
+	}
+	switch {
+	case bytes != c.replayBytes || bytes > c.cfg.ReplayBytes:
+		return fmt.Errorf("replay bodies: %d bytes, counted %d, bound %d", c.replayBytes, bytes, c.cfg.ReplayBytes)
+	case len(c.services) > c.cfg.MaxServices, len(c.workers) > c.cfg.MaxPeers, c.dead.size > c.cfg.MaxDead:
+		return fmt.Errorf("over a bound: %d services, %d workers, %d dead letters", len(c.services), len(c.workers), c.dead.size)
+	case c.lingering.size > len(c.finished):
+		return fmt.Errorf("%d linger of %d", c.lingering.size, len(c.finished))
+	}
+	return nil
+}

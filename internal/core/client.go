@@ -1,0 +1,366 @@
+package core
+
+import (
+	"time"
+
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// outcome is what becomes of a request.
+type outcome struct {
+	code       protocol.Code
+	certainty  protocol.Certainty
+	retryable  bool
+	attempt    uint32
+	retryAfter time.Duration
+	text       string
+	meta       protocol.Meta // instead of text
+	body       [][]byte
+}
+
+// retryable codes: asking again, under a new id, may well succeed.
+var retryableCode = map[protocol.Code]bool{
+	protocol.Timeout: true, protocol.Expired: true, protocol.WorkerLost: true, protocol.NoService: true,
+	protocol.Overloaded: true, protocol.DrainingNow: true, protocol.Unknown: true,
+}
+
+// pong answers a PING.
+func (c *Core) pong(from Peer, m *protocol.Message) {
+	c.send(Front, from, protocol.Message{
+		Command: protocol.Pong, Epoch: c.cfg.Epoch, Instance: m.Instance, SentMS: m.SentMS, Number: m.Number,
+		Flags: protocol.Flags(0).With(protocol.Draining, c.draining), Limits: c.limits(), Intervals: c.intervals(),
+	})
+}
+
+func (c *Core) intervals() *protocol.Intervals {
+	return &protocol.Intervals{HeartbeatMS: ms(c.cfg.Heartbeat), Liveness: uint32(c.cfg.Liveness),
+		ReconnectMaxMS: ms(c.cfg.ReconnectMax), RetentionMS: ms(c.cfg.Retention)}
+}
+
+func (c *Core) limits() *protocol.Limits {
+	return &protocol.Limits{MessageBytesMax: uint64(c.cfg.MaxMessage), FramesMax: protocol.FramesMax}
+}
+
+// answer sends an outcome to one route.
+func (c *Core) answer(id protocol.ID, rt route, o outcome) {
+	meta := o.meta
+	if meta == nil {
+		meta = protocol.ErrorMeta(o.text)
+	}
+	flags := protocol.Flags(0).WithCertainty(o.certainty).With(protocol.Retryable, o.retryable || retryableCode[o.code])
+	c.send(Front, rt.peer, protocol.Message{
+		Command: protocol.Reply, Code: o.code, Flags: flags, ID: id, Number: rt.try, Epoch: c.cfg.Epoch,
+		Instance: rt.instance, Attempt: o.attempt, RetryAfterMS: ms(o.retryAfter), Meta: meta, Body: o.body,
+	})
+}
+
+// refuse answers a REQUEST that does not become one. Nothing is recorded.
+func (c *Core) refuse(from Peer, m *protocol.Message, o outcome) {
+	c.counters.Refused[o.code]++
+	c.event(Event{What: EventRefused, ID: m.ID, Code: o.code, Reason: o.text})
+	c.answer(m.ID, route{instance: m.Instance, try: m.Number, peer: from}, o)
+}
+
+// malformed: see Malformed.
+func (c *Core) malformed(side Side, from Peer, m *protocol.Message, err error) {
+	c.drop(DropMalformed, m.ID)
+	c.event(Event{What: EventProtocol, ID: m.ID, Reason: err.Error()})
+	reason := protocol.ReasonInvalid
+	if e, ok := err.(*protocol.Error); ok && e.Kind == protocol.ErrVersion { //nolint:errorlint // Parse returns it bare
+		reason = protocol.ReasonVersion
+	}
+	switch {
+	case side == Back && from.Dialect == PRV1:
+		c.disconnect(from, m.Link, reason, err.Error())
+	case side == Front && from.Dialect == PRV1:
+		c.answer(m.ID, route{instance: m.Instance, try: m.Number, peer: from},
+			outcome{code: protocol.Invalid, certainty: protocol.NotStarted, text: err.Error()})
+	}
+}
+
+// ask takes a REQUEST: a retry joins what is known of its id, anything else is
+// a first sending, as far as this broker can tell.
+func (c *Core) ask(from Peer, m *protocol.Message) {
+	c.counters.Asked++
+	if len(m.Service) == 0 {
+		m.Service = []byte(c.cfg.DefaultService)
+	}
+	size := bodyBytes(m.Body)
+	if size > c.cfg.MaxMessage {
+		c.refuse(from, m, outcome{code: protocol.Invalid, certainty: protocol.NotStarted,
+			text: "body is " + sizeText(size) + ", over this broker's limit of " + sizeText(c.cfg.MaxMessage)})
+		return
+	}
+	if from.Dialect == Plain {
+		m.RemainingMS = ms(c.cfg.DefaultDeadline)
+	}
+	if f := c.finished[m.ID]; f != nil {
+		c.replay(f, from, m)
+		return
+	}
+	if t := c.tombs[m.ID]; t != nil && t.covers(m.Instance, m.Number) {
+		c.drop(DropCancelledTry, m.ID)
+		c.answer(m.ID, route{instance: m.Instance, try: m.Number, peer: from}, outcome{
+			code: protocol.Cancelled, certainty: protocol.MaybeStarted, text: "withdrawn by its client before"})
+		return
+	}
+	if r := c.requests[m.ID]; r != nil {
+		c.join(r, from, m)
+		return
+	}
+	c.first(from, m, size)
+}
+
+// first takes an id that is not known here.
+func (c *Core) first(from Peer, m *protocol.Message, size int64) {
+	rerun := false
+	mayHaveRun := m.Flags.Has(protocol.MaybeSent) && m.Epoch != c.cfg.Epoch
+	remaining := fromMS(m.RemainingMS) - c.turnStop
+	certainty := protocol.NotStarted
+	if mayHaveRun {
+		certainty = protocol.MaybeStarted
+	}
+	switch {
+	case remaining <= 0:
+		c.refuse(from, m, outcome{code: protocol.Expired, certainty: certainty, text: "its deadline had passed when it arrived"})
+		return
+	case c.draining:
+		c.refuse(from, m, outcome{code: protocol.DrainingNow, certainty: protocol.NotStarted, retryAfter: c.cfg.Heartbeat,
+			text: "this broker is shutting down; ask another, or again when it is back"})
+		return
+	case len(c.requests) >= c.cfg.MaxQueue, c.queueBytes+size > c.cfg.MaxQueueBytes, !c.roomForID():
+		c.refuse(from, m, outcome{code: protocol.Overloaded, certainty: protocol.NotStarted,
+			retryAfter: c.retryAfter(m.ID), text: c.overloadText(size)})
+		return
+	}
+	s := c.service(m.Service)
+	if s == nil {
+		c.refuse(from, m, outcome{code: protocol.Invalid, certainty: protocol.NotStarted,
+			text: "too many service names in use; this broker's limit is " + itoa(c.cfg.MaxServices)})
+		return
+	}
+	if m.Flags.Has(protocol.NoWait) && s.live == 0 && !mayHaveRun {
+		c.refuse(from, m, outcome{code: protocol.NoService, certainty: protocol.NotStarted,
+			text: "no live worker serves " + s.name})
+		c.sweepService(s)
+		return
+	}
+	if mayHaveRun && c.windowEnd <= c.now {
+		rerun = true
+	}
+	r := &request{id: m.ID, svc: s, flags: m.Flags & (protocol.AtMostOnce | protocol.Finish), plain: from.Dialect == Plain,
+		accepted: c.now, deadline: c.now + remaining, rerun: rerun, handed: mayHaveRun}
+	s.open++
+	r.timer.owner = r
+	c.takeBody(r, m, size)
+	c.hear(r, from, m)
+	c.requests[r.id] = r
+	c.counters.Accepted++
+	c.event(Event{What: EventAccepted, ID: r.id, Service: s.name})
+	c.accepted(r, from, m)
+	switch {
+	case rerun && r.atMostOnce():
+		c.finish(r, outcome{code: protocol.Unknown, certainty: protocol.MaybeStarted,
+			text: "it may have been sent to an earlier broker, and no worker has claimed it"})
+		return
+	case mayHaveRun && !rerun:
+		r.state = waiting
+		c.waiting.pushBack(r)
+	default:
+		c.enqueueBack(r)
+	}
+	c.arm(r)
+}
+
+// takeBody gives r its content, from its first REQUEST or the first retry
+// after a restart.
+func (c *Core) takeBody(r *request, m *protocol.Message, size int64) {
+	r.hasBody = true
+	r.body, r.meta, r.size = m.Body, m.Meta, size
+	r.priority = uint8(m.Code)
+	r.digest = protocol.Digest(m.ID, m.Service, m.Flags, m.Body)
+	c.queueBytes += size
+}
+
+// accepted tells a client that can take more that its request is in hand.
+func (c *Core) accepted(r *request, to Peer, m *protocol.Message) {
+	if m.Flags.Has(protocol.CanTakeMore) {
+		c.send(Front, to, protocol.Message{Command: protocol.Accepted, ID: r.id, Number: m.Number,
+			Epoch: c.cfg.Epoch, Instance: m.Instance})
+	}
+}
+
+// hear notes who asks for r: its route, who owns the id, until when it is
+// wanted. It reports false for a try that a later one of the same client has
+// overtaken.
+func (c *Core) hear(r *request, from Peer, m *protocol.Message) bool {
+	rt := r.route(m.Instance)
+	switch {
+	case rt == nil && r.first.try == 0:
+		rt = &r.first
+	case rt == nil:
+		rt = r.newRoute()
+	case m.Number < rt.try:
+		return false
+	}
+	*rt = route{instance: m.Instance, try: m.Number, more: m.Flags.Has(protocol.CanTakeMore), peer: from}
+	r.owner = m.Instance
+	r.flags = r.flags.With(protocol.Finish, m.Flags.Has(protocol.Finish))
+	r.interest = 0
+	if m.InterestMS != 0 {
+		r.interest = c.running() + fromMS(m.InterestMS)
+	}
+	r.deadline = max(r.deadline, c.now+fromMS(m.RemainingMS)-c.turnStop)
+	return true
+}
+
+func (r *request) route(instance uint64) *route {
+	if r.first.instance == instance && r.first.try != 0 {
+		return &r.first
+	}
+	for i := range r.others {
+		if r.others[i].instance == instance {
+			return &r.others[i]
+		}
+	}
+	return nil
+}
+
+// newRoute makes room for one more instance. Where there are too many, the one
+// that has asked first, and does not own the id, hears nothing more.
+func (r *request) newRoute() *route {
+	if len(r.others) < routesMax-1 {
+		r.others = append(r.others, route{})
+		return &r.others[len(r.others)-1]
+	}
+	if r.first.instance != r.owner {
+		return &r.first
+	}
+	copy(r.others, r.others[1:])
+	return &r.others[len(r.others)-1]
+}
+
+// join: the id is open here already.
+func (c *Core) join(r *request, from Peer, m *protocol.Message) {
+	digest := protocol.Digest(m.ID, m.Service, m.Flags, m.Body)
+	if (r.digest != 0 && r.digest != digest) || (r.hasBody && string(m.Service) != r.svc.name) {
+		c.refuse(from, m, outcome{code: protocol.Invalid, certainty: protocol.NotStarted,
+			text: "this id was seen before with another service, body or at-most-once flag"})
+		return
+	}
+	c.counters.Joined++
+	if !c.hear(r, from, m) {
+		c.drop(DropStaleTry, r.id)
+		return
+	}
+	c.event(Event{What: EventJoined, ID: r.id, Attempt: r.attempt})
+	c.accepted(r, from, m)
+	if !r.hasBody && !c.bringBody(r, from, m) {
+		return
+	}
+	c.arm(r)
+}
+
+// bringBody: a retry brings the body of a request that was known from a
+// worker's claim only. It reports false when that ended the request.
+func (c *Core) bringBody(r *request, from Peer, m *protocol.Message) bool {
+	s := c.service(m.Service)
+	if s == nil {
+		c.refuse(from, m, outcome{code: protocol.Invalid, certainty: protocol.MaybeStarted,
+			text: "too many service names in use; this broker's limit is " + itoa(c.cfg.MaxServices)})
+		return false
+	}
+	r.svc.open--
+	c.sweepService(r.svc)
+	r.svc = s
+	s.open++
+	r.flags = r.flags.With(protocol.AtMostOnce, m.Flags.Has(protocol.AtMostOnce))
+	c.takeBody(r, m, bodyBytes(m.Body))
+	switch {
+	case r.state == orphan && r.atMostOnce():
+		c.finish(r, outcome{code: protocol.WorkerLost, certainty: protocol.MaybeStarted, text: "the worker that held it was lost"})
+		return false
+	case r.state == orphan:
+		c.requeue(r, true, "its body is here")
+	case r.state == kept && !r.run.fetch:
+		c.fetch(r)
+	}
+	return true
+}
+
+// cancel takes a client's CANCEL. It counts only from the instance that owns
+// the id; it is always answered, for the client repeats it until then.
+func (c *Core) cancel(from Peer, m *protocol.Message) {
+	c.counters.Cancels++
+	here := route{instance: m.Instance, try: m.Number, peer: from}
+	if f := c.finished[m.ID]; f != nil {
+		c.replay(f, from, m)
+		return
+	}
+	c.bury(m)
+	r := c.requests[m.ID]
+	if r == nil || r.owner != m.Instance {
+		if r != nil {
+			c.drop(DropForeignCancel, m.ID)
+		}
+		c.answer(m.ID, here, outcome{code: protocol.Cancelled, certainty: protocol.MaybeStarted, text: "withdrawn by its client"})
+		return
+	}
+	if rt := r.route(m.Instance); rt != nil {
+		*rt = here
+	}
+	c.withdraw(r, "withdrawn by its client")
+}
+
+// A tomb remembers a CANCEL until the deadline it named, so that a REQUEST
+// which it has overtaken starts nothing, and a claim of its id is cancelled.
+type tomb struct {
+	id       protocol.ID
+	instance uint64
+	try      uint32
+	timer    timer
+}
+
+func (t *tomb) covers(instance uint64, try uint32) bool {
+	return t.instance == instance && try <= t.try
+}
+
+func (c *Core) bury(m *protocol.Message) {
+	t := c.tombs[m.ID]
+	switch {
+	case t != nil && t.instance == m.Instance:
+		t.try = max(t.try, m.Number)
+		return
+	case t != nil:
+		t.instance, t.try = m.Instance, m.Number
+	case len(c.tombs) >= c.cfg.MaxQueue:
+		c.drop(DropTombstone, m.ID)
+		return
+	default:
+		t = &tomb{id: m.ID, instance: m.Instance, try: m.Number}
+		t.timer.owner = t
+		c.tombs[m.ID] = t
+	}
+	left := fromMS(m.RemainingMS)
+	if left == 0 {
+		left = c.cfg.DefaultDeadline
+	}
+	c.wheel.set(&t.timer, c.now+left+c.cfg.Heartbeat)
+}
+
+func (c *Core) tombDue(t *tomb) { delete(c.tombs, t.id) }
+
+// retryAfter spreads refused clients over half a second and more.
+func (c *Core) retryAfter(id protocol.ID) time.Duration {
+	return overloadWait + time.Duration(mix(id, 0)%uint64(overloadWait))
+}
+
+func (c *Core) overloadText(size int64) string {
+	switch {
+	case len(c.requests) >= c.cfg.MaxQueue:
+		return "the broker's queue is full: " + itoa(c.cfg.MaxQueue) + " requests"
+	case !c.roomForID():
+		return "the broker's table of finished ids is full: " + itoa(c.cfg.MaxIDs)
+	}
+	return "the broker's queue is full: " + sizeText(size) + " more than fit into " + sizeText(c.cfg.MaxQueueBytes)
+}

@@ -1,0 +1,241 @@
+package core
+
+import (
+	"time"
+
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// Config is what a Core must know. Every field is required; package broker
+// fills in the defaults and checks the bounds.
+type Config struct {
+	Epoch           uint64 // random, of this start of the broker
+	Heartbeat       time.Duration
+	Liveness        int
+	MaxAttempts     int
+	Lease           time.Duration // 0: until the deadline
+	MaxQueue        int
+	MaxQueueBytes   int64
+	MaxMessage      int64
+	MaxPeers        int
+	MaxServices     int
+	MaxIDs          int
+	MaxDead         int
+	DefaultDeadline time.Duration
+	DefaultService  string
+	ReplayWindow    time.Duration
+	ReplayBytes     int64
+	RecoveryWindow  time.Duration
+	ReconnectMax    time.Duration // told to workers
+	Retention       time.Duration // told to workers
+}
+
+// Fixed numbers of the mechanism.
+const (
+	legacyLease  = 60 * time.Second       // a PPP worker cannot report progress
+	grace        = 50 * time.Millisecond  // between two failed probes of a worker
+	probeAfter   = 2 * time.Millisecond   // after a connection was lost
+	retryFirst   = 100 * time.Millisecond // a handler's Retry waits this × 2ⁿ
+	retryLast    = 5 * time.Second
+	overloadWait = 500 * time.Millisecond // retry-after of OVERLOADED
+	ackBatch     = 64                     // acknowledgements that go out at once
+	routesMax    = 8                      // instances that hear of one request
+	soloScan     = 64                     // workers looked at for a lone request
+)
+
+// A Core is the broker's state machine. It is a plain value: no socket, no
+// goroutine, no clock, no randomness. It is not safe for concurrent use.
+//
+// now is monotonic time since some fixed start and never goes back. A method
+// appends to out what is to be done, in order, and returns it; the outputs
+// alias the messages passed in. Byte slices of a message given to Client or
+// Worker belong to the Core from then on.
+type Core struct {
+	cfg   Config
+	now   time.Duration // of the running call
+	out   []Output      // of the running call
+	wheel *wheel
+
+	stalls     time.Duration // time this process was stopped, not counted against anybody
+	judgeAfter time.Duration // nobody is judged before
+	turnStop   time.Duration // stop just before this turn: off the times read in it
+
+	requests map[protocol.ID]*request
+	finished map[protocol.ID]*finished
+	tombs    map[protocol.ID]*tomb
+	services map[string]*service
+	workers  map[uint64]*worker // by instance
+	peers    map[string]*worker // by routing id
+
+	waiting   list[*request] // for a claim, oldest first
+	replays   list[*finished]
+	lingering list[*lingerer] // past their deadline, kept while there is room
+	dead      list[*deadLetter]
+
+	queueBytes  int64
+	deadBytes   int64
+	lastDropped protocol.ID
+	replayBytes int64
+	queued      int // requests in the queue of some service
+	assigned    int // requests held by some worker
+	windowEnd   time.Duration
+	window      timer
+	probe       timer
+	legacySeq   uint64
+	draining    bool
+	nowhere     service // of requests whose service is not known yet
+
+	dirtyServices, spareServices []*service
+	dirtyWorkers, spareWorkers   []*worker
+
+	counters Counters
+}
+
+// New returns a Core that starts at now. The recovery window runs from there.
+func New(cfg Config, now time.Duration) *Core {
+	c := &Core{
+		cfg: cfg, wheel: newWheel(now), now: now,
+		requests: map[protocol.ID]*request{}, finished: map[protocol.ID]*finished{},
+		tombs: map[protocol.ID]*tomb{}, services: map[string]*service{},
+		workers: map[uint64]*worker{}, peers: map[string]*worker{},
+		windowEnd: now + cfg.RecoveryWindow,
+	}
+	c.window.owner = windowTimer{}
+	c.probe.owner = probeTimer{}
+	c.wheel.set(&c.window, c.windowEnd)
+	return c
+}
+
+type (
+	windowTimer struct{}
+	probeTimer  struct{}
+)
+
+// Client takes a message from the front. For a plain client, whose message
+// names no id, the caller has set m.ID to a fresh one.
+func (c *Core) Client(now time.Duration, from Peer, m *protocol.Message, out []Output) []Output {
+	c.begin(now, out)
+	switch m.Command {
+	case protocol.Request:
+		c.ask(from, m)
+	case protocol.Cancel:
+		c.cancel(from, m)
+	case protocol.Ping:
+		c.pong(from, m)
+	case protocol.Credit:
+		c.drop(DropReserved, m.ID)
+	}
+	return c.end()
+}
+
+// Worker takes a message from the back.
+func (c *Core) Worker(now time.Duration, from Peer, m *protocol.Message, out []Output) []Output {
+	c.begin(now, out)
+	c.fromWorker(from, m)
+	return c.end()
+}
+
+// Malformed answers a message that Parse refused with err: INVALID to a client
+// whose request id could be read, DISCONNECT to a worker that speaks another
+// version or breaks the protocol.
+func (c *Core) Malformed(now time.Duration, side Side, from Peer, m *protocol.Message, err error, out []Output) []Output {
+	c.begin(now, out)
+	c.malformed(side, from, m, err)
+	return c.end()
+}
+
+// Undeliverable says that msg, an earlier Output, could not be sent: gone, if
+// its peer is not connected, otherwise its queue is full.
+func (c *Core) Undeliverable(now time.Duration, side Side, to Peer, msg *protocol.Message, gone bool, out []Output) []Output {
+	c.begin(now, out)
+	if side == Back {
+		c.undelivered(to, msg, gone)
+	} else {
+		c.drop(DropClientGone, msg.ID)
+	}
+	return c.end()
+}
+
+// Disconnected says that some worker's connection has ended: workers that are
+// busy are probed soon.
+func (c *Core) Disconnected(now time.Duration, out []Output) []Output {
+	c.begin(now, out)
+	if c.probe.slot == nil {
+		c.wheel.set(&c.probe, now+probeAfter)
+	}
+	return c.end()
+}
+
+// Stopped says that this process did nothing for gap, just now. Liveness,
+// leases, interest and the recovery window move by it; deadlines do not.
+// Nobody is judged before one more heartbeat has passed. Call it before the
+// messages of that turn are passed in.
+func (c *Core) Stopped(now time.Duration, gap time.Duration, out []Output) []Output {
+	c.begin(now, out)
+	c.stalls += gap
+	c.windowEnd += gap
+	c.judgeAfter = now + c.cfg.Heartbeat
+	c.turnStop = gap
+	c.counters.Stops++
+	c.event(Event{What: EventStopped})
+	return c.end()
+}
+
+// Tick fires what is due. Call it after the messages of a turn.
+func (c *Core) Tick(now time.Duration, out []Output) []Output {
+	c.begin(now, out)
+	c.turnStop = 0
+	for t := c.wheel.advance(now); t != nil; t = c.wheel.advance(now) {
+		switch o := t.owner.(type) {
+		case *request:
+			c.requestDue(o)
+		case *worker:
+			c.workerDue(o)
+		case *finished:
+			c.finishedDue(o)
+		case *tomb:
+			c.tombDue(o)
+		case windowTimer:
+			c.windowDue()
+		case probeTimer:
+			c.probeBusy()
+		}
+	}
+	return c.end()
+}
+
+// Deadline is when Tick is next needed.
+func (c *Core) Deadline() (time.Duration, bool) { return c.wheel.deadline() }
+
+func (c *Core) begin(now time.Duration, out []Output) {
+	c.now = max(c.now, now)
+	c.out = out
+}
+
+func (c *Core) end() []Output {
+	c.settle()
+	out := c.out
+	c.out = nil
+	return out
+}
+
+// running is the time that counts for liveness, leases and interest: it stands
+// still while this process is stopped.
+func (c *Core) running() time.Duration { return c.now - c.stalls }
+
+// due is when a moment in running time comes, at the earliest: not before
+// everybody had a chance to be heard after a stop.
+func (c *Core) due(running time.Duration) time.Duration {
+	return max(running+c.stalls, c.judgeAfter)
+}
+
+func (c *Core) liveness() time.Duration {
+	return c.cfg.Heartbeat * time.Duration(c.cfg.Liveness)
+}
+
+func ms(d time.Duration) uint32 {
+	n := (d + time.Millisecond - 1) / time.Millisecond
+	return uint32(min(max(n, 0), protocol.DurationMSMax))
+}
+
+func fromMS(n uint32) time.Duration { return time.Duration(n) * time.Millisecond }

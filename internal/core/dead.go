@@ -1,0 +1,113 @@
+package core
+
+import (
+	"time"
+
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// deadBytesMax bounds the bodies of all dead letters together.
+const deadBytesMax = 64 << 20
+
+// A DeadLetter is a request that was given up: too many of its workers were
+// lost, or its handler asked for too many retries.
+type DeadLetter struct {
+	ID      protocol.ID
+	Service string
+	Code    protocol.Code // of the outcome its client got
+	Reason  string
+	Body    [][]byte
+	Attempt uint32
+	Workers []uint64 // instances it was lost with, oldest first
+	At      time.Duration
+
+	meta     protocol.Meta
+	flags    protocol.Flags
+	priority uint8
+}
+
+type deadLetter struct {
+	home link[*deadLetter]
+	DeadLetter
+}
+
+func (d *deadLetter) hook() *link[*deadLetter] { return &d.home }
+
+// giveUp finishes r and keeps it for a look, a requeue or a drop.
+func (c *Core) giveUp(r *request, o outcome) {
+	text := o.text
+	if text == "" {
+		text = o.meta.Get(protocol.MetaErrorText)
+	}
+	d := &deadLetter{DeadLetter: DeadLetter{ID: r.id, Service: r.svc.name, Code: o.code, Reason: text, Body: r.body,
+		Attempt: r.attempt, Workers: r.lostWith, At: c.now, meta: r.meta, flags: r.flags, priority: r.priority}}
+	c.dead.pushBack(d)
+	c.deadBytes += r.size
+	c.counters.DeadLettered++
+	c.event(Event{What: EventDeadLetter, ID: r.id, Service: r.svc.name, Attempt: r.attempt, Code: o.code, Reason: text})
+	for c.dead.size > c.cfg.MaxDead || (c.deadBytes > deadBytesMax && c.dead.size > 1) {
+		c.drop(DropDeadLetter, c.dead.head.ID)
+		c.removeDead(c.dead.head)
+	}
+	c.finish(r, o)
+}
+
+func (c *Core) removeDead(d *deadLetter) {
+	c.dead.remove(d)
+	c.deadBytes -= bodyBytes(d.Body)
+}
+
+func (c *Core) findDead(id protocol.ID) *deadLetter {
+	for d := c.dead.head; d != nil; d = d.home.next {
+		if d.ID == id {
+			return d
+		}
+	}
+	return nil
+}
+
+// DeadLetters lists the dead letters, oldest first.
+func (c *Core) DeadLetters() []DeadLetter {
+	var all []DeadLetter
+	for d := c.dead.head; d != nil; d = d.home.next {
+		all = append(all, d.DeadLetter)
+	}
+	return all
+}
+
+// DropDead forgets a dead letter. It reports whether there was one.
+func (c *Core) DropDead(id protocol.ID) bool {
+	d := c.findDead(id)
+	if d != nil {
+		c.removeDead(d)
+	}
+	return d != nil
+}
+
+// RequeueDead queues a dead letter again, as the new request fresh, for no
+// client: its outcome is kept for whoever asks by that id. It reports whether
+// there was one and there was room.
+func (c *Core) RequeueDead(now time.Duration, id, fresh protocol.ID, out []Output) ([]Output, bool) {
+	c.begin(now, out)
+	d := c.findDead(id)
+	if d == nil || len(c.requests) >= c.cfg.MaxQueue || !c.roomForID() {
+		return c.end(), false
+	}
+	s := c.service([]byte(d.Service))
+	if s == nil {
+		return c.end(), false
+	}
+	c.removeDead(d)
+	r := &request{id: fresh, svc: s, flags: d.flags, hasBody: true, body: d.Body, size: bodyBytes(d.Body), meta: d.meta,
+		priority: d.priority, rerun: true, accepted: c.now, deadline: c.now + c.cfg.DefaultDeadline,
+		digest: protocol.Digest(fresh, []byte(d.Service), d.flags, d.Body)}
+	r.timer.owner = r
+	s.open++
+	c.queueBytes += r.size
+	c.requests[fresh] = r
+	c.counters.Accepted++
+	c.event(Event{What: EventAccepted, ID: fresh, Service: s.name, Reason: "requeued dead letter"})
+	c.enqueueBack(r)
+	c.arm(r)
+	return c.end(), true
+}

@@ -1,0 +1,349 @@
+package core
+
+import (
+	"time"
+
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// workerDue sends the next heartbeat to w, or judges it.
+func (c *Core) workerDue(w *worker) {
+	silence := c.running() - w.heardAt
+	switch {
+	case c.now < c.judgeAfter:
+	case silence >= c.liveness():
+		c.silence(w)
+		return
+	case w.suspectAt != 0 && c.running() >= w.suspectAt+grace:
+		c.beat(w) // the second probe: where it fails, undelivered takes the work back
+	case w.state == up && w.seqOut > w.acked && c.running()-w.unackedAt >= c.liveness():
+		c.unacknowledged(w)
+	}
+	if c.now >= w.beatAt && (w.state == welcomed || w.state == up) {
+		c.beat(w)
+	}
+	if c.workers[w.instance] == w {
+		c.armWorker(w)
+	}
+}
+
+func (c *Core) armWorker(w *worker) {
+	at := c.due(w.heardAt + c.liveness())
+	if w.state == welcomed || w.state == up {
+		at = min(at, w.beatAt)
+	}
+	if w.suspectAt != 0 {
+		at = min(at, c.due(w.suspectAt+grace))
+	}
+	c.wheel.set(&w.timer, at)
+}
+
+// beat sends a heartbeat, and with it the acknowledgements that wait.
+func (c *Core) beat(w *worker) {
+	w.beatAt = c.now + c.cfg.Heartbeat
+	c.tell(w, protocol.Message{Command: protocol.Heartbeat, Epoch: c.cfg.Epoch, Acks: c.takeAcks(w),
+		Flags: protocol.Flags(0).With(protocol.Draining, c.draining)})
+}
+
+// silence: nothing was heard of w for liveness. What it held is handed on.
+func (c *Core) silence(w *worker) {
+	if w.state == silent {
+		c.forgetWorker(w)
+		return
+	}
+	c.lose(w, "silent for "+c.liveness().String())
+}
+
+// lose takes everything back from w, and forgets it: it must say READY.
+func (c *Core) lose(w *worker, why string) {
+	c.counters.WorkersLost++
+	c.event(Event{What: EventWorkerLost, Worker: w.instance, Reason: why})
+	c.takeBack(w, why)
+	c.forgetWorker(w)
+}
+
+// takeBack charges w's requests with the loss and hands them on, in the order
+// they had.
+func (c *Core) takeBack(w *worker, why string) {
+	for w.runs.head != nil {
+		c.charge(w.runs.head, w, why, true)
+	}
+	c.keeperGone(w)
+}
+
+// charge counts the loss of a worker against r, and hands r on or gives it up.
+// alone: it may be to blame, and goes on alone.
+func (c *Core) charge(r *request, w *worker, why string, alone bool) {
+	r.losses++
+	r.lostWith = append(r.lostWith, w.instance)
+	c.unplace(r)
+	r.alone = r.alone || alone
+	o := outcome{code: protocol.WorkerLost, certainty: protocol.MaybeStarted,
+		text: "its worker was lost (" + why + ") and no attempts are left"}
+	switch {
+	case r.hasBody && r.atMostOnce():
+		o.text = "its worker was lost (" + why + "), and it is at-most-once"
+		c.finish(r, o)
+	case int(r.losses) >= c.cfg.MaxAttempts && r.hasBody:
+		c.giveUp(r, o)
+	default:
+		c.requeue(r, true, "worker lost")
+	}
+}
+
+// forgetWorker removes w, which holds nothing any more.
+func (c *Core) forgetWorker(w *worker) {
+	c.setState(w, silent)
+	c.wheel.clear(&w.timer)
+	if s := w.reserved; s != nil {
+		s.reserved, w.reserved = nil, nil
+		c.dispatch(s)
+	}
+	c.withdrawOffers(w, w.offers)
+	w.offers = nil
+	delete(c.workers, w.instance)
+	if c.peers[string(w.peer.ID)] == w {
+		delete(c.peers, string(w.peer.ID))
+	}
+}
+
+// unacknowledged: w talks but does not hear. What is under way to it may have
+// been taken or not, so it is handed on as maybe started, and nobody is
+// charged.
+func (c *Core) unacknowledged(w *worker) {
+	c.resetLink(w, "the worker acknowledged nothing for "+c.liveness().String())
+	for r := w.runs.tail; r != nil; {
+		prev := r.home.prev
+		if r.run.seq > w.acked {
+			c.handOn(r, w)
+		}
+		r = prev
+	}
+}
+
+// handOn: an attempt that may have started is taken back, through nobody's fault.
+func (c *Core) handOn(r *request, w *worker) {
+	c.makeGhost(w, r.fence(), ghost{seq: r.run.seq})
+	c.unplace(r)
+	if r.hasBody && r.atMostOnce() {
+		c.finish(r, outcome{code: protocol.WorkerLost, certainty: protocol.MaybeStarted,
+			text: "its worker could not be reached, and it is at-most-once"})
+		return
+	}
+	c.requeue(r, true, "link reset")
+}
+
+// probeBusy sends a heartbeat to every worker that holds something, after a
+// connection was lost: a dead one shows by the failing send.
+func (c *Core) probeBusy() {
+	for _, w := range c.busy() {
+		c.beat(w)
+	}
+}
+
+// busy collects the workers that hold something, in the order of their
+// instances, into spareWorkers.
+func (c *Core) busy() []*worker {
+	c.spareWorkers = c.spareWorkers[:0]
+	for _, w := range c.workers {
+		if w.runs.size > 0 && (w.state == up || w.state == welcomed) && !w.legacy {
+			c.spareWorkers = append(c.spareWorkers, w)
+		}
+	}
+	sortWorkers(c.spareWorkers)
+	return c.spareWorkers
+}
+
+// undelivered: a message to a worker could not be sent, and its number was not
+// used.
+func (c *Core) undelivered(to Peer, m *protocol.Message, gone bool) {
+	c.drop(map[bool]What{true: DropWorkerGone, false: DropWorkerFull}[gone], m.ID)
+	w := c.peers[string(to.ID)]
+	if w == nil || m.Link != w.link || m.Command == protocol.Disconnect {
+		return
+	}
+	if !w.legacy {
+		w.seqOut = min(w.seqOut, m.Seq-1)
+	}
+	if r := c.requests[m.ID]; m.Command == protocol.Request && r != nil && r.run != nil && r.run.w == w && r.run.attempt == m.Number {
+		c.neverTaken(r)
+	}
+	if m.Command == protocol.Welcome {
+		c.setState(w, gapped) // it will say READY again when it hears nothing
+	}
+	c.suspect(w, gone)
+}
+
+// suspect: w seems gone, or does not read. It gets nothing new until it is
+// heard. Gone still after the grace, its at-least-once work is handed out;
+// at-most-once work waits for the whole of liveness.
+func (c *Core) suspect(w *worker, gone bool) {
+	switch {
+	case w.suspectAt == 0:
+		w.suspectAt = max(c.running(), 1)
+		c.event(Event{What: EventWorkerSuspect, Worker: w.instance})
+	case gone && c.running() >= w.suspectAt+grace:
+		w.suspectAt = c.running() + c.cfg.Heartbeat // of the next probe
+		for r := w.runs.head; r != nil; {
+			next := r.home.next
+			if !r.atMostOnce() || !r.hasBody {
+				c.charge(r, w, "its connection is gone", true)
+			}
+			r = next
+		}
+		if w.runs.size == 0 && w.kept.size+w.fetching.size == 0 {
+			c.lose(w, "its connection is gone")
+			return
+		}
+	}
+	c.armWorker(w)
+}
+
+// neverTaken: r's hand-over did not reach its worker. It costs no attempt.
+func (c *Core) neverTaken(r *request) {
+	if r.state == kept {
+		r.run.seq = 0 // asked for again with the worker's next list
+		return
+	}
+	r.handed = r.run.before
+	c.unplace(r)
+	c.requeue(r, false, "never taken")
+}
+
+// leave: the worker says good-bye. What it does not list as finished it has
+// handed back before; the rest is handed on at once.
+func (c *Core) leave(w *worker, m *protocol.Message) {
+	c.event(Event{What: EventWorkerLeft, Worker: w.instance})
+	clear(w.ghosts)
+	c.takeList(w, m.Entries)
+	for w.runs.tail != nil {
+		r := w.runs.tail
+		c.unplace(r)
+		if r.hasBody && r.atMostOnce() {
+			c.finish(r, outcome{code: protocol.WorkerLost, certainty: protocol.MaybeStarted,
+				text: "its worker stopped before it had finished, and it is at-most-once"})
+			continue
+		}
+		c.requeue(r, true, "worker left")
+	}
+	c.keeperGone(w)
+	if acks := c.takeAcks(w); len(acks) > 0 {
+		c.tell(w, protocol.Message{Command: protocol.Ack, Epoch: c.cfg.Epoch, Acks: acks})
+	}
+	c.disconnect(w.peer, w.link, protocol.ReasonShutdown, "")
+	c.forgetWorker(w)
+}
+
+// windowDue ends the recovery window: what still waits for a claim is decided.
+func (c *Core) windowDue() {
+	if c.now < max(c.windowEnd, c.judgeAfter) {
+		c.wheel.set(&c.window, max(c.windowEnd, c.judgeAfter))
+		return
+	}
+	c.event(Event{What: EventWindowOver})
+	for c.waiting.head != nil {
+		r := c.waiting.head
+		c.unplace(r)
+		if r.atMostOnce() {
+			c.finish(r, outcome{code: protocol.Unknown, certainty: protocol.MaybeStarted,
+				text: "it may have been sent to an earlier broker, and no worker has claimed it"})
+			continue
+		}
+		r.rerun = true
+		c.enqueueBack(r)
+		c.arm(r)
+	}
+}
+
+// makeGhost keeps in mind that w may still be busy with f.
+func (c *Core) makeGhost(w *worker, f fence, g ghost) {
+	if !w.legacy && c.workers[w.instance] == w {
+		w.ghosts[f] = g
+	}
+}
+
+// stopRun cancels the attempt under way, if there is one, and takes r from its
+// worker.
+func (c *Core) stopRun(r *request, reason protocol.Code) {
+	if r.run != nil && r.state == assigned {
+		w, f := r.run.w, r.fence()
+		c.makeGhost(w, f, ghost{seq: r.run.seq, cancel: reason})
+		c.sendCancel(w, f, reason)
+	}
+	c.unplace(r)
+}
+
+func (c *Core) sendCancel(w *worker, f fence, reason protocol.Code) {
+	if w.legacy || (w.state != up && w.state != welcomed) {
+		return // PPP has no cancel; a lost link hears of it from its list
+	}
+	c.tell(w, protocol.Message{Command: protocol.Cancel, Code: reason, ID: f.id, Number: f.attempt, Epoch: f.epoch})
+}
+
+// unassign takes r from its worker, whose slot is free unless a ghost is left.
+func (c *Core) unassign(r *request) {
+	w := r.run.w
+	switch {
+	case r.state == assigned:
+		w.runs.remove(r)
+		c.assigned--
+	case r.run.fetch:
+		w.fetching.remove(r)
+	default:
+		w.kept.remove(r)
+	}
+	if w.lone == r {
+		w.lone = nil
+	}
+	r.run = nil
+	c.regain(w)
+}
+
+// Drain begins the end: nothing new is taken, what is held goes on.
+func (c *Core) Drain(now time.Duration, out []Output) []Output {
+	c.begin(now, out)
+	if !c.draining {
+		c.draining = true
+		c.event(Event{What: EventDraining})
+	}
+	return c.end()
+}
+
+// Idle reports whether no request is open for a client that waits here.
+func (c *Core) Idle() bool {
+	for id := range c.requests { // any order: the answer does not depend on it
+		if r := c.requests[id]; r.hasBody {
+			return false
+		}
+	}
+	return true
+}
+
+// Leave ends the broker: what was never handed out is answered DRAINING, which
+// its client may ask elsewhere; what a worker holds is its to keep, for the
+// next start. The workers are told.
+func (c *Core) Leave(now time.Duration, out []Output) []Output {
+	c.begin(now, out)
+	for _, r := range c.open() {
+		if r.state == queued && !r.handed && r.first.try != 0 {
+			for _, rt := range r.routes() {
+				c.answer(r.id, rt, outcome{code: protocol.DrainingNow, certainty: protocol.NotStarted, retryAfter: c.cfg.Heartbeat,
+					text: "this broker is shutting down; ask another, or again when it is back"})
+			}
+		}
+	}
+	c.spareWorkers = c.spareWorkers[:0]
+	for _, w := range c.workers {
+		c.spareWorkers = append(c.spareWorkers, w)
+	}
+	sortWorkers(c.spareWorkers)
+	for _, w := range c.spareWorkers {
+		if acks := c.takeAcks(w); len(acks) > 0 && !w.legacy {
+			c.tell(w, protocol.Message{Command: protocol.Ack, Epoch: c.cfg.Epoch, Acks: acks})
+		}
+		c.disconnect(w.peer, w.link, protocol.ReasonShutdown, "")
+	}
+	out = c.out // nothing more is handed out
+	c.out = nil
+	return out
+}

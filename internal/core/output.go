@@ -1,0 +1,129 @@
+package core
+
+import "github.com/privateer-mq/privateer/protocol"
+
+// A Side is one of the broker's two sockets.
+type Side uint8
+
+// The sides.
+const (
+	Front Side = iota // clients
+	Back              // workers
+)
+
+// A Dialect is what a peer speaks. The loop translates; the core only knows
+// that a PPP worker has no ids, lists or acknowledgements, and that a plain
+// client's ids are the broker's own.
+type Dialect uint8
+
+// The dialects.
+const (
+	PRV1  Dialect = iota
+	Plain         // a client without a header
+	PPP           // a Paranoid Pirate worker, RFC 6
+)
+
+// A Peer is where a message came from or goes to.
+type Peer struct {
+	ID       []byte   // routing id
+	Envelope [][]byte // front: the frames before the empty delimiter
+	Dialect  Dialect
+}
+
+// OutputKind says what is to be done.
+type OutputKind uint8
+
+// The kinds of Output. A durable broker will have one more, Persist; then no
+// Send may leave before the Persist ahead of it is on disk, which is why
+// outputs come in one ordered list.
+const (
+	Send OutputKind = iota // send Msg to To, on Side
+	Drop                   // something was not used: count it under Event.What
+	Note                   // a change of state, to be logged or counted
+)
+
+// An Output is one thing for the loop to do.
+type Output struct {
+	Kind  OutputKind
+	Side  Side
+	To    Peer
+	Msg   protocol.Message
+	Event Event
+}
+
+// What names an event or the reason of a drop: a stable label.
+type What string
+
+// Events, in the life of a request.
+const (
+	EventAccepted   What = "accepted"
+	EventHandedOut  What = "handed_out"
+	EventStarted    What = "started"
+	EventRequeued   What = "requeued"
+	EventFinished   What = "finished"
+	EventReplayed   What = "replayed"
+	EventJoined     What = "joined"
+	EventRefused    What = "refused"
+	EventAdopted    What = "adopted"
+	EventRescued    What = "late_reply_used"
+	EventDeadLetter What = "dead_letter"
+	EventRerun      What = "maybe_rerun"
+)
+
+// Events, in the life of a worker or the broker.
+const (
+	EventWorkerReady   What = "worker_ready"
+	EventWorkerLost    What = "worker_lost"
+	EventWorkerLeft    What = "worker_left"
+	EventWorkerSuspect What = "worker_suspect"
+	EventLinkReset     What = "link_reset"
+	EventStopped       What = "broker_was_stopped"
+	EventWindowOver    What = "recovery_window_over"
+	EventDraining      What = "draining"
+	EventProtocol      What = "protocol_error"
+)
+
+// Reasons of a drop.
+const (
+	DropClientGone     What = "client_gone"      // an answer for a client that is not connected
+	DropLateReply      What = "late_reply"       // the request is done already, or forgotten
+	DropStaleLink      What = "stale_link"       // a message of an older link
+	DropDuplicate      What = "duplicate"        // a message number seen before
+	DropUnknownWorker  What = "unknown_worker"   // a message of a worker that never said READY
+	DropUnknownRequest What = "unknown_request"  // a reply never asked for
+	DropGap            What = "after_gap"        // messages were lost before it
+	DropReserved       What = "reserved_command" // CREDIT, which nothing uses yet
+	DropSilent         What = "no_error_in_dialect"
+	DropWorkerGone     What = "worker_gone"     // a message for a worker that is not connected
+	DropWorkerFull     What = "worker_full"     // its queue is full
+	DropReplayBody     What = "replay_body"     // a kept reply made room for newer ones
+	DropDeadLetter     What = "dead_letter"     // a dead letter made room for a newer one
+	DropStaleTry       What = "stale_try"       // a try that a later one had overtaken
+	DropCancelledTry   What = "cancelled_try"   // a try that its own cancel had overtaken
+	DropForeignCancel  What = "foreign_cancel"  // a cancel by a client that does not own the id
+	DropMalformed      What = "malformed"       // refused by the parser
+	DropTombstone      What = "tombstone_full"  // no room to remember a cancel
+	DropOrphan         What = "orphan_reply"    // a kept reply nobody asked for was lost with its worker
+	DropUnlisted       What = "lost_on_the_way" // a hand-over that its worker never took
+)
+
+// An Event is one change of state, or one drop.
+type Event struct {
+	What    What
+	ID      protocol.ID
+	Service string
+	Worker  uint64 // instance
+	Attempt uint32
+	Code    protocol.Code
+	Reason  string // constant text, or the text of a protocol error
+}
+
+func (c *Core) event(e Event) { c.out = append(c.out, Output{Kind: Note, Event: e}) }
+
+func (c *Core) drop(why What, id protocol.ID) {
+	c.out = append(c.out, Output{Kind: Drop, Event: Event{What: why, ID: id}})
+}
+
+func (c *Core) send(side Side, to Peer, m protocol.Message) {
+	c.out = append(c.out, Output{Kind: Send, Side: side, To: to, Msg: m})
+}

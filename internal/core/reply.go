@@ -1,0 +1,266 @@
+package core
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// heartbeat takes a worker's heartbeat: its credit, and the list of what it
+// holds. A heartbeat never means "ready for more": only credit does.
+func (c *Core) heartbeat(w *worker, m *protocol.Message) {
+	w.credit = int(m.Credit)
+	w.draining = m.Flags.Has(protocol.Draining)
+	c.takeList(w, m.Entries)
+	if len(w.acks) >= ackBatch {
+		c.flushAcks(w)
+	}
+	c.regain(w)
+}
+
+// takeList reconciles what w says it holds with what this broker knows. What
+// was sent with a number up to the list's acknowledgement, and is in no state
+// on the list, never arrived: then, and only then, it is handed out again.
+func (c *Core) takeList(w *worker, entries []protocol.Entry) {
+	w.lists++
+	for i := range entries {
+		c.claim(w, &entries[i])
+	}
+	for r := w.runs.tail; r != nil; {
+		prev := r.home.prev
+		if r.run.seen != w.lists && r.run.seq <= w.acked {
+			c.counters.LostOnTheWay++
+			c.drop(DropUnlisted, r.id)
+			c.neverTaken(r)
+		}
+		r = prev
+	}
+	for r := w.fetching.head; r != nil; { // it answers at once: no answer, no hand-over
+		next := r.home.next
+		if r.run.seq <= w.acked {
+			c.fetch(r)
+		}
+		r = next
+	}
+	for f, g := range w.ghosts { // any order: nothing is put out
+		if !g.listed && g.seq <= w.acked {
+			delete(w.ghosts, f)
+			continue
+		}
+		g.listed = false
+		w.ghosts[f] = g
+	}
+}
+
+// progress: the attempt has started, or gets on.
+func (c *Core) progress(w *worker, m *protocol.Message) {
+	r := c.requests[m.ID]
+	if r == nil || r.run == nil || r.run.w != w || r.run.attempt != m.Number || r.run.epoch != m.Epoch || r.state != assigned {
+		c.drop(DropLateReply, m.ID)
+		return
+	}
+	c.progressed(r, 0)
+}
+
+func (c *Core) progressed(r *request, ago time.Duration) {
+	if !r.run.started {
+		r.run.started = true
+		c.event(Event{What: EventStarted, ID: r.id, Worker: r.run.w.instance, Attempt: r.run.attempt})
+	}
+	if r.run.lease != 0 {
+		r.run.leaseAt = max(r.run.leaseAt, c.running()-ago+r.run.lease)
+		c.armSooner(r, c.due(r.run.leaseAt))
+	}
+}
+
+// reply takes a worker's REPLY. It is acknowledged whatever it is worth, so
+// that the worker need not keep it.
+func (c *Core) reply(w *worker, m *protocol.Message) {
+	f := fence{m.ID, m.Number, m.Epoch}
+	if _, ok := w.ghosts[f]; ok {
+		delete(w.ghosts, f)
+		c.regain(w)
+	}
+	r := c.requests[m.ID]
+	if r == nil {
+		c.lateReply(w, m, f)
+		return
+	}
+	current := r.run != nil && r.run.w == w && r.run.attempt == m.Number && r.run.epoch == m.Epoch
+	switch {
+	case m.Epoch == c.cfg.Epoch && m.Number > r.attempt:
+		c.ack(w, f, c.now, true)
+		c.drop(DropUnknownRequest, m.ID)
+	case m.Code.Final() && m.Flags.Has(protocol.CtxCancelled) && m.Code != protocol.OK && !current:
+		c.ack(w, f, r.deadline, true) // our own cancel is no outcome
+		c.drop(DropLateReply, m.ID)
+	case m.Code.Final():
+		c.ack(w, f, r.deadline, false)
+		if !current {
+			c.rescue(r, w)
+		}
+		c.stopOther(r, w)
+		c.finish(r, outcome{code: m.Code, certainty: protocol.Ran, attempt: m.Number, meta: m.Meta, body: m.Body})
+	case !current:
+		c.ack(w, f, r.deadline, true)
+		c.drop(DropLateReply, m.ID)
+	default:
+		c.ack(w, f, r.deadline, false)
+		c.notDone(r, w, m)
+	}
+}
+
+// notDone: the worker answers that this attempt brought no outcome.
+func (c *Core) notDone(r *request, w *worker, m *protocol.Message) {
+	before := r.run.before
+	started := m.Flags.Has(protocol.Started)
+	c.unplace(r)
+	switch m.Code {
+	case protocol.Retry:
+		c.again(r, w, m)
+	case protocol.HandedBack:
+		if started && r.hasBody && r.atMostOnce() {
+			c.finish(r, outcome{code: protocol.WorkerLost, certainty: protocol.MaybeStarted,
+				text: "its worker stopped before it had finished, and it is at-most-once"})
+			return
+		}
+		if !started {
+			r.handed = before
+		}
+		if !started && !w.draining && r.hasBody {
+			// It would be handed back again at once: once per heartbeat is enough.
+			r.state, r.again = backoff, c.now+c.cfg.Heartbeat
+			c.event(Event{What: EventRequeued, ID: r.id, Attempt: r.attempt, Reason: "handed back"})
+			c.arm(r)
+			return
+		}
+		c.requeue(r, started, "handed back")
+	case protocol.Expired:
+		certainty := protocol.NotStarted
+		if before || started {
+			certainty = protocol.MaybeStarted
+		}
+		c.finish(r, outcome{code: protocol.Expired, certainty: certainty, text: "the deadline passed before its handler was started"})
+	case protocol.Gone:
+		c.finish(r, outcome{code: protocol.Gone, certainty: protocol.Ran, text: "it ran, but its reply is no longer kept"})
+	}
+}
+
+// again: the handler asked for a retry.
+func (c *Core) again(r *request, w *worker, m *protocol.Message) {
+	r.losses++
+	r.lostWith = append(r.lostWith, w.instance)
+	if int(r.losses) >= c.cfg.MaxAttempts || (r.hasBody && r.atMostOnce()) {
+		o := outcome{code: protocol.Failed, certainty: protocol.Ran, retryable: true, attempt: m.Number, meta: m.Meta}
+		if m.Meta.Get(protocol.MetaErrorText) == "" {
+			o.meta, o.text = nil, "its handler asked for another attempt, and none is left"
+		}
+		c.giveUp(r, o)
+		return
+	}
+	if !r.hasBody {
+		c.orphaned(r)
+		return
+	}
+	wait := min(retryFirst<<min(r.losses-1, 10), retryLast)
+	wait += time.Duration(mix(r.id, uint64(r.attempt)) % uint64(wait/2))
+	r.state, r.again = backoff, c.now+wait
+	r.rerun = true
+	c.counters.Retries++
+	c.event(Event{What: EventRequeued, ID: r.id, Service: r.svc.name, Worker: w.instance, Attempt: m.Number, Reason: "handler asked for a retry"})
+	c.arm(r)
+}
+
+// rescue: a worker wrongly believed dead has finished after all, and nobody
+// else has.
+func (c *Core) rescue(r *request, w *worker) {
+	c.counters.LateRepliesUsed++
+	c.counters.FalseSuspicions++
+	c.event(Event{What: EventRescued, ID: r.id, Worker: w.instance, Attempt: r.attempt})
+}
+
+// stopOther cancels the attempt of r that runs elsewhere than at w.
+func (c *Core) stopOther(r *request, w *worker) {
+	if r.run != nil && r.run.w != w {
+		c.stopRun(r, protocol.ReasonSuperseded)
+	}
+}
+
+// lateReply: the request is done or was never known here.
+func (c *Core) lateReply(w *worker, m *protocol.Message, f fence) {
+	fin := c.finished[m.ID]
+	switch {
+	case fin != nil:
+		same := fin.attempt == f.attempt && fin.code == m.Code
+		c.ack(w, f, fin.deadline, !same)
+		if !same {
+			c.drop(DropLateReply, m.ID)
+		}
+	case m.Epoch != c.cfg.Epoch && m.Code.Final() && !m.Flags.Has(protocol.CtxCancelled) && len(c.finished) < c.cfg.MaxIDs && !w.legacy:
+		// Run under an earlier broker: kept for the client's retry.
+		deadline := c.now + c.cfg.ReplayWindow
+		c.ack(w, f, deadline, false)
+		c.remember(&finished{id: m.ID, code: m.Code, certainty: protocol.Ran, attempt: m.Number,
+			meta: m.Meta, deadline: deadline}, m.Body)
+	default:
+		c.ack(w, f, c.now, true)
+		c.drop(DropUnknownRequest, m.ID)
+	}
+}
+
+// ack notes that a reply needs no keeping; it goes out with the next heartbeat
+// or in a batch. superseded: the worker may forget that it ever ran.
+func (c *Core) ack(w *worker, f fence, deadline time.Duration, superseded bool) {
+	if w.legacy || w.state == silent {
+		return
+	}
+	w.acks = append(w.acks, protocol.Acked{ID: f.id, Attempt: f.attempt, Epoch: f.epoch,
+		RemainingMS: ms(deadline - c.now), Superseded: superseded})
+	if len(w.acks) >= ackBatch {
+		c.flushAcks(w)
+	}
+}
+
+func (c *Core) flushAcks(w *worker) {
+	if w.state == up || w.state == welcomed {
+		c.tell(w, protocol.Message{Command: protocol.Ack, Epoch: c.cfg.Epoch, Acks: c.takeAcks(w)})
+	}
+	if len(w.acks) >= protocol.EntriesMax { // the worker offers them again
+		w.acks = w.acks[:0]
+	}
+}
+
+// takeAcks hands over the waiting acknowledgements; they now belong to an Output.
+func (c *Core) takeAcks(w *worker) []protocol.Acked {
+	acks := w.acks
+	w.acks = nil
+	return acks
+}
+
+// fromLegacy takes a heartbeat or reply of a PPP worker.
+func (c *Core) fromLegacy(m *protocol.Message, w *worker) {
+	switch {
+	case w == nil && m.Command == protocol.Reply && m.Epoch == c.cfg.Epoch:
+		// Lost, and back with a reply: the token proves that it was asked.
+		if r := c.requests[m.ID]; r != nil && m.Number <= r.attempt {
+			c.rescue(r, &worker{})
+			c.stopRun(r, protocol.ReasonSuperseded)
+			c.finish(r, outcome{code: protocol.OK, certainty: protocol.Ran, attempt: m.Number, body: m.Body})
+			return
+		}
+		c.drop(DropLateReply, m.ID)
+	case w == nil:
+		c.drop(DropUnknownWorker, m.ID)
+	default:
+		c.heard(w)
+		if m.Command == protocol.Reply {
+			c.reply(w, m)
+		}
+	}
+}
+
+func sortWorkers(ws []*worker) {
+	slices.SortFunc(ws, func(a, b *worker) int { return cmp.Compare(a.instance, b.instance) })
+}

@@ -1,0 +1,202 @@
+package core
+
+import (
+	"time"
+
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// A state is where an open request stands. The list it is on follows from it.
+type state uint8
+
+const (
+	queued   state = iota + 1 // in its service's queue, or among its lone requests
+	backoff                   // a retry was asked for: queued again when its time comes
+	waiting                   // may have run before this broker's start: waits for a claim
+	assigned                  // a worker holds it
+	kept                      // finished at a worker, which keeps the reply
+	orphan                    // a worker that held it was lost, and its body is not known here
+)
+
+func (s state) String() string {
+	if s >= queued && s <= orphan {
+		return [...]string{"queued", "backoff", "waiting", "assigned", "kept", "orphan"}[s-1]
+	}
+	return "none"
+}
+
+// A request is open: it has no outcome yet.
+type request struct {
+	home  link[*request] // in the list that its state names
+	timer timer
+
+	id       protocol.ID
+	state    state
+	priority uint8
+	flags    protocol.Flags // AtMostOnce, Finish
+	plain    bool           // its id is the broker's own
+	hasBody  bool           // false: known from a worker's claim only
+	handed   bool           // may have reached a worker: hand-overs proven lost do not count
+	rerun    bool           // an earlier attempt may have run: the next one is told
+	alone    bool           // lost a worker: goes only to one that holds nothing else
+	losses   uint8          // attempts counted against max attempts
+	attempt  uint32         // of the last hand-over
+
+	svc      *service
+	meta     protocol.Meta
+	body     [][]byte
+	size     int64
+	digest   uint64
+	accepted time.Duration
+	deadline time.Duration
+	interest time.Duration // running time; 0: until the deadline
+	again    time.Duration // backoff: when it is queued again
+	owner    uint64        // instance of the newest asker
+	first    route         // the owner's or the only one
+	others   []route       // of further instances
+	run      *run          // assigned, kept
+	lostWith []uint64      // workers it was lost with
+}
+
+func (r *request) hook() *link[*request] { return &r.home }
+
+// A route is where one client instance hears of a request.
+type route struct {
+	instance uint64
+	try      uint32
+	more     bool // takes more than one message for it
+	peer     Peer
+}
+
+// A run is a request in the hands of a worker. (id, attempt, epoch) is its fence.
+type run struct {
+	w       *worker
+	before  bool // handed, as it was before this hand-over
+	attempt uint32
+	epoch   uint64
+	seq     uint32        // number of the hand-over on the worker's link; 0: known from a list
+	started bool          // the lease runs
+	fetch   bool          // kept: REPLAY_ONLY is under way
+	lease   time.Duration // allowed without progress; 0: until the deadline
+	leaseAt time.Duration // running time at which it ends
+	seen    uint32        // the worker's list that named it last
+}
+
+// A fence names one attempt.
+type fence struct {
+	id      protocol.ID
+	attempt uint32
+	epoch   uint64
+}
+
+func (r *request) fence() fence { return fence{r.id, r.run.attempt, r.run.epoch} }
+
+func (r *request) atMostOnce() bool { return r.flags.Has(protocol.AtMostOnce) }
+
+// certainty of an outcome that no worker reported.
+func (r *request) certainty() protocol.Certainty {
+	if r.handed || r.state == assigned || r.state == kept || r.state == orphan || r.state == waiting {
+		return protocol.MaybeStarted
+	}
+	return protocol.NotStarted
+}
+
+// unplace takes r off the list that its state names.
+func (c *Core) unplace(r *request) {
+	switch r.state {
+	case queued:
+		r.svc.unqueue(r)
+		c.queued--
+		if r.alone && r.svc.lone.size == 0 {
+			c.unreserve(r.svc)
+		}
+	case waiting:
+		c.waiting.remove(r)
+	case assigned, kept:
+		if r.run != nil {
+			c.unassign(r)
+		}
+	}
+	r.state = 0
+}
+
+// arm sets r's timer to the first moment at which something must be decided.
+// Moments that move later are found out when the timer fires.
+func (c *Core) arm(r *request) {
+	at := r.deadline
+	if r.interest != 0 {
+		at = min(at, c.due(r.interest))
+	}
+	switch {
+	case r.state == backoff:
+		at = min(at, r.again)
+	case r.state == assigned && r.run.started && r.run.lease != 0:
+		at = min(at, c.due(r.run.leaseAt))
+	}
+	c.wheel.set(&r.timer, at)
+}
+
+// armSooner is arm where nothing can have moved closer but at.
+func (c *Core) armSooner(r *request, at time.Duration) {
+	if r.timer.slot == nil || time.Duration(r.timer.due)*wheelTick > at {
+		c.arm(r)
+	}
+}
+
+// requestDue decides what r's timer was set for.
+func (c *Core) requestDue(r *request) {
+	switch {
+	case r.deadline <= c.now:
+		c.expire(r)
+	case r.interest != 0 && c.due(r.interest) <= c.now:
+		c.interestOver(r)
+	case r.state == backoff && r.again <= c.now:
+		c.unplace(r)
+		c.enqueueFront(r)
+		c.arm(r)
+	case r.state == assigned && r.run.started && r.run.lease != 0 && c.due(r.run.leaseAt) <= c.now:
+		c.leaseOver(r)
+	default:
+		c.arm(r)
+	}
+}
+
+func (c *Core) expire(r *request) {
+	certainty := r.certainty()
+	c.stopRun(r, protocol.ReasonExpired)
+	c.finish(r, outcome{code: protocol.Expired, certainty: certainty, text: "the deadline passed"})
+}
+
+// interestOver: the client has not asked again in the time it had named.
+func (c *Core) interestOver(r *request) {
+	if (r.state == assigned || r.state == kept) && r.flags.Has(protocol.Finish) {
+		r.interest = 0
+		c.arm(r)
+		return
+	}
+	c.withdraw(r, "its client no longer waits for it")
+}
+
+// withdraw ends r as CANCELLED.
+func (c *Core) withdraw(r *request, text string) {
+	certainty := r.certainty()
+	c.stopRun(r, protocol.ReasonWithdrawn)
+	c.finish(r, outcome{code: protocol.Cancelled, certainty: certainty, text: text})
+}
+
+// leaseOver: the attempt made no progress in its time. It is taken back.
+func (c *Core) leaseOver(r *request) {
+	r.losses++
+	r.lostWith = append(r.lostWith, r.run.w.instance)
+	c.stopRun(r, protocol.ReasonLease)
+	o := outcome{code: protocol.Timeout, certainty: protocol.MaybeStarted, text: "its lease ended with no attempts left"}
+	switch {
+	case r.atMostOnce():
+		c.finish(r, o)
+		return
+	case int(r.losses) >= c.cfg.MaxAttempts:
+		c.giveUp(r, o)
+		return
+	}
+	c.requeue(r, true, "lease over")
+}

@@ -1,0 +1,306 @@
+package core
+
+import "github.com/privateer-mq/privateer/protocol"
+
+// A service is a name that workers offer and requests ask for, and the queue
+// between them. It lives as long as it has requests or workers.
+type service struct {
+	name  string
+	queue [3]list[*request] // by priority class: high, normal, low
+	lone  list[*request]    // must go to a worker that holds nothing else
+	turn  uint8             // dispatches, to let the lower priorities through
+
+	// A worker's offer to this service is on exactly one of two lists: here,
+	// while the worker may have credit, or on the worker's own list of offers
+	// found without credit. So after a dispatch either no request waits or no
+	// offer stands here, and a worker that regains credit need only look at
+	// its own list.
+	offers   list[*offer]
+	members  list[*member]
+	live     int // members whose worker takes requests, or will
+	open     int // open requests that name this service
+	reserved *worker
+	dirty    bool
+}
+
+// An offer is one worker's readiness to serve one service.
+type offer struct {
+	link link[*offer]
+	w    *worker
+	s    *service
+	here bool // on s.offers; otherwise on w.resting
+	self member
+}
+
+func (o *offer) hook() *link[*offer] { return &o.link }
+
+// A member is an offer's place in the list of all workers of its service.
+type member struct {
+	link link[*member]
+	o    *offer
+}
+
+func (m *member) hook() *link[*member] { return &m.link }
+
+// class orders the priorities for dispatch.
+func class(priority uint8) int {
+	switch protocol.Code(priority) {
+	case protocol.PriorityHigh:
+		return 0
+	case protocol.PriorityLow:
+		return 2
+	}
+	return 1
+}
+
+// service finds or makes the service of that name; nil when there are too many.
+func (c *Core) service(name []byte) *service {
+	if s := c.services[string(name)]; s != nil {
+		return s
+	}
+	if len(c.services) >= c.cfg.MaxServices {
+		return nil
+	}
+	s := &service{name: string(name)}
+	c.services[s.name] = s
+	return s
+}
+
+// sweepService forgets s if nothing refers to it, so that names seen once do
+// not use up the bound for ever.
+func (c *Core) sweepService(s *service) {
+	if s.open == 0 && s.members.size == 0 && s.name != "" {
+		delete(c.services, s.name)
+	}
+}
+
+func (s *service) queuedRequests() int {
+	return s.lone.size + s.queue[0].size + s.queue[1].size + s.queue[2].size
+}
+
+func (s *service) unqueue(r *request) {
+	if r.alone {
+		s.lone.remove(r)
+	} else {
+		s.queue[class(r.priority)].remove(r)
+	}
+}
+
+func (c *Core) enqueueBack(r *request) {
+	r.state = queued
+	c.queued++
+	c.dispatch(r.svc)
+	if r.alone {
+		r.svc.lone.pushBack(r)
+		return
+	}
+	r.svc.queue[class(r.priority)].pushBack(r)
+}
+
+func (c *Core) enqueueFront(r *request) {
+	r.state = queued
+	c.queued++
+	c.dispatch(r.svc)
+	if r.alone {
+		r.svc.lone.pushBack(r) // among those that lost a worker: oldest loss first
+		return
+	}
+	r.svc.queue[class(r.priority)].pushFront(r)
+}
+
+// front is the request to hand out next, lone ones aside: the highest priority
+// first, but one dispatch in sixteen goes to the lowest that waits, so that a
+// flood above cannot starve it.
+func (s *service) front() *request {
+	low := s.turn%16 == 15
+	for i := range s.queue {
+		if low {
+			i = len(s.queue) - 1 - i
+		}
+		if r := s.queue[i].head; r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+// dispatch asks that s be looked at before the running call ends.
+func (c *Core) dispatch(s *service) {
+	if !s.dirty {
+		s.dirty = true
+		c.dirtyServices = append(c.dirtyServices, s)
+	}
+}
+
+// regain asks that w's offers be looked at before the running call ends: it
+// may have credit again.
+func (c *Core) regain(w *worker) {
+	if !w.dirty {
+		w.dirty = true
+		c.dirtyWorkers = append(c.dirtyWorkers, w)
+	}
+}
+
+// settle hands out all that can be handed out. It ends every call, and is the
+// only place that does.
+func (c *Core) settle() {
+	for len(c.dirtyServices)+len(c.dirtyWorkers) > 0 {
+		services, workers := c.dirtyServices, c.dirtyWorkers
+		c.dirtyServices, c.dirtyWorkers = c.spareServices[:0], c.spareWorkers[:0]
+		for _, s := range services {
+			s.dirty = false
+			c.match(s)
+		}
+		for _, w := range workers {
+			w.dirty = false
+			if s := w.reserved; s != nil && w.runs.size == 0 {
+				c.match(s)
+			}
+			for w.free(c) > 0 && w.resting.head != nil {
+				o := w.resting.head
+				w.resting.remove(o)
+				o.here = true
+				o.s.offers.pushBack(o)
+				c.match(o.s)
+			}
+		}
+		c.spareServices, c.spareWorkers = services, workers
+	}
+}
+
+// match hands out what waits at s, as far as there is credit: to the worker
+// that was used least recently.
+func (c *Core) match(s *service) {
+	for s.lone.head != nil && c.dispatchLone(s) {
+	}
+	for {
+		r := s.front()
+		o := s.offers.head
+		if r == nil || o == nil {
+			return
+		}
+		s.offers.remove(o)
+		if o.w.free(c) <= 0 {
+			o.here = false
+			o.w.resting.pushBack(o)
+			continue
+		}
+		s.offers.pushBack(o)
+		if o.w.runsStill(r) {
+			c.avoid(r, s, o.w)
+			continue
+		}
+		s.turn++
+		c.handOut(r, o.w)
+	}
+}
+
+// avoid: w still runs an abandoned attempt of r and could not start it again.
+// Another worker gets it, or w when that attempt has ended.
+func (c *Core) avoid(r *request, s *service, w *worker) {
+	for m, n := s.members.head, 0; m != nil && n < soloScan; m, n = m.link.next, n+1 {
+		if o := m.o; o.w != w && o.w.free(c) > 0 && !o.w.runsStill(r) {
+			s.turn++
+			c.handOut(r, o.w)
+			return
+		}
+	}
+	c.unplace(r)
+	r.state, r.again = backoff, c.now+c.cfg.Heartbeat
+	c.arm(r)
+}
+
+// dispatchLone hands the first lone request to a worker that holds nothing. If
+// there is none, one worker is reserved: it is given nothing else until it is
+// free. It reports whether a request was handed out.
+func (c *Core) dispatchLone(s *service) bool {
+	r := s.lone.head
+	var best *worker
+	n := 0
+	for m := s.members.head; m != nil && n < soloScan; m, n = m.link.next, n+1 {
+		w := m.o.w
+		if !w.takes(c) || w.credit == 0 || w.runsStill(r) || (w.reserved != nil && w.reserved != s) {
+			continue
+		}
+		if w.runs.size == 0 && w.spare(c) > 0 {
+			c.unreserve(s)
+			c.rotate(s, m)
+			c.handOut(r, w)
+			w.lone = r
+			return true
+		}
+		if best == nil && w.lone == nil {
+			best = w
+		}
+	}
+	if s.reserved == nil && best != nil {
+		s.reserved, best.reserved = best, s
+	}
+	return false
+}
+
+// rotate moves m to the end of its service's members, so that the next lone
+// request looks at others first.
+func (c *Core) rotate(s *service, m *member) {
+	s.members.remove(m)
+	s.members.pushBack(m)
+}
+
+func (c *Core) unreserve(s *service) {
+	if w := s.reserved; w != nil {
+		s.reserved, w.reserved = nil, nil
+		c.regain(w)
+	}
+}
+
+// handOut gives r to w as its next attempt.
+func (c *Core) handOut(r *request, w *worker) {
+	c.unplace(r)
+	r.attempt++
+	lease := c.cfg.Lease
+	if w.legacy && lease == 0 {
+		lease = legacyLease
+	}
+	r.run = &run{w: w, before: r.handed, attempt: r.attempt, epoch: c.cfg.Epoch, lease: lease, seen: w.lists}
+	r.state = assigned
+	w.runs.pushBack(r)
+	c.assigned++
+	if w.legacy { // it says nothing when it starts
+		r.run.started = true
+		r.run.leaseAt = c.running() + lease
+	}
+	flags := r.flags&protocol.AtMostOnce | protocol.Flags(0).With(protocol.MaybeRerun, r.rerun)
+	c.event(Event{What: EventHandedOut, ID: r.id, Service: r.svc.name, Worker: w.instance, Attempt: r.attempt})
+	if r.rerun {
+		c.counters.MaybeReruns++
+		c.event(Event{What: EventRerun, ID: r.id, Worker: w.instance, Attempt: r.attempt})
+	}
+	r.handed = true
+	c.arm(r)
+	r.run.seq = c.tell(w, protocol.Message{
+		Command: protocol.Request, Flags: flags, ID: r.id, Number: r.attempt, Epoch: c.cfg.Epoch,
+		RemainingMS: ms(r.deadline - c.now), LeaseMS: ms(lease), Digest: r.digest,
+		Service: []byte(r.svc.name), Meta: r.meta, Body: r.body,
+	})
+}
+
+// requeue puts a request that left its worker back at the front of its queue.
+// rerun: it may have run there.
+func (c *Core) requeue(r *request, rerun bool, why string) {
+	c.unplace(r)
+	r.rerun = r.rerun || rerun
+	c.counters.Requeued++
+	c.event(Event{What: EventRequeued, ID: r.id, Service: r.svc.name, Attempt: r.attempt, Reason: why})
+	if !r.hasBody {
+		c.orphaned(r)
+		return
+	}
+	c.enqueueFront(r)
+	c.arm(r)
+}
+
+// orphaned: nobody holds r any more, and its body never reached this broker.
+func (c *Core) orphaned(r *request) {
+	r.state = orphan
+	c.arm(r)
+}

@@ -1,0 +1,396 @@
+package core
+
+import (
+	"time"
+
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// How far a worker's link has come.
+type linkState uint8
+
+const (
+	joining  linkState = iota + 1 // some parts of READY are here
+	welcomed                      // WELCOME is out, not yet acknowledged: no credit
+	up                            // both sides have heard each other
+	gapped                        // messages were lost: only REPLY is taken until READY
+	silent                        // lost: what it held is handed on; late replies are still welcome
+)
+
+// A worker is one instance of a worker process, over all its links.
+type worker struct {
+	peer     Peer
+	instance uint64
+	legacy   bool // PPP
+	state    linkState
+	timer    timer // the next heartbeat to it, or judgement on it
+
+	link    uint32
+	seqIn   uint32 // last message taken, contiguous
+	seqOut  uint32 // last message sent
+	acked   uint32 // last message of ours that it has acknowledged
+	part    uint32 // READY: parts taken
+	ready   protocol.Message
+	entries []protocol.Entry // of READY, over its parts
+
+	heardAt   time.Duration // running time of its last message
+	unackedAt time.Duration // running time since when something of ours is unacknowledged
+	beatAt    time.Duration // when the next heartbeat goes out
+	suspectAt time.Duration // running time since when it seems gone; 0: it does not
+
+	credit   int
+	draining bool
+	offers   []*offer
+	resting  list[*offer]    // offers found without credit
+	runs     list[*request]  // assigned to it
+	kept     list[*request]  // finished there, the reply not asked for yet
+	fetching list[*request]  // finished there, the reply asked for
+	ghosts   map[fence]ghost // attempts it still lists that are no longer of use
+	lists    uint32          // lists taken so far
+	acks     []protocol.Acked
+	lone     *request // it holds a request that must be alone
+	reserved *service // it is given nothing until a lone request of this service
+	dirty    bool
+}
+
+// A ghost is an attempt that a worker may still be busy with and that this
+// broker has no use for. It takes a slot until the worker says that it is over.
+type ghost struct {
+	seq    uint32        // of its hand-over; 0: known from a list
+	cancel protocol.Code // reason of the CANCEL sent for it, repeated while it is listed
+	listed bool
+}
+
+// takes reports whether w may be handed anything.
+func (w *worker) takes(c *Core) bool {
+	return w.state == up && !w.draining && w.suspectAt == 0 && (c.running()-w.heardAt < c.liveness() || c.now < c.judgeAfter)
+}
+
+// spare is what is left of w's credit.
+func (w *worker) spare(c *Core) int {
+	if !w.takes(c) {
+		return 0
+	}
+	return w.credit - w.runs.size - len(w.ghosts)
+}
+
+// free is how many requests w may be handed now, lone ones aside.
+func (w *worker) free(c *Core) int {
+	if w.reserved != nil || w.lone != nil {
+		return 0
+	}
+	return w.spare(c)
+}
+
+// runsStill reports whether w is busy with an abandoned attempt of r.
+func (w *worker) runsStill(r *request) bool {
+	if r.attempt == 0 || len(w.ghosts) == 0 {
+		return false
+	}
+	for f := range w.ghosts { // any order: the answer does not depend on it
+		if f.id == r.id {
+			return true
+		}
+	}
+	return false
+}
+
+// tell sends m to w with the next number of its link, and returns that number.
+func (c *Core) tell(w *worker, m protocol.Message) uint32 {
+	if w.legacy {
+		c.send(Back, w.peer, m)
+		return 0
+	}
+	w.seqOut++
+	if w.acked+1 == w.seqOut {
+		w.unackedAt = c.running()
+	}
+	m.Link, m.Seq, m.Ack = w.link, w.seqOut, w.seqIn
+	c.send(Back, w.peer, m)
+	return w.seqOut
+}
+
+// disconnect tells a peer that the link it named is over, and why. Link 0: the
+// number could not be read.
+func (c *Core) disconnect(to Peer, linkNo uint32, reason protocol.Code, text string) {
+	if to.Dialect != PRV1 {
+		return
+	}
+	c.send(Back, to, protocol.Message{Command: protocol.Disconnect, Code: reason, Link: linkNo,
+		Epoch: c.cfg.Epoch, Meta: protocol.ErrorMeta(text)})
+}
+
+// fromWorker sorts a message of a worker by what is known of its link.
+func (c *Core) fromWorker(from Peer, m *protocol.Message) {
+	w := c.peers[string(from.ID)]
+	if m.Command == protocol.Ready {
+		c.readyPart(from, m, w)
+		return
+	}
+	if from.Dialect == PPP {
+		c.fromLegacy(m, w)
+		return
+	}
+	switch {
+	case w == nil || w.state == joining || w.legacy || m.Link > w.link:
+		c.drop(DropUnknownWorker, m.ID)
+		c.disconnect(from, m.Link, protocol.ReasonUnknown, "this broker does not know the link: say READY")
+		return
+	case m.Link < w.link:
+		if m.Command == protocol.Reply { // numbers of an older link say nothing here
+			c.reply(w, m)
+			return
+		}
+		c.drop(DropStaleLink, m.ID)
+		return
+	case w.state == silent:
+		c.drop(DropUnknownWorker, m.ID)
+		c.disconnect(from, m.Link, protocol.ReasonUnknown, "silent for too long: say READY")
+		return
+	}
+	c.heard(w)
+	if !c.inOrder(w, m) {
+		return
+	}
+	switch m.Command {
+	case protocol.Heartbeat:
+		c.heartbeat(w, m)
+	case protocol.Reply:
+		c.reply(w, m)
+	case protocol.Progress:
+		c.progress(w, m)
+	case protocol.Disconnect:
+		c.leave(w, m)
+	}
+}
+
+// heard: w lives.
+func (c *Core) heard(w *worker) {
+	w.heardAt = c.running()
+	if w.suspectAt != 0 {
+		w.suspectAt = 0
+		c.regain(w)
+	}
+}
+
+// inOrder checks the message's number and takes its acknowledgement. It
+// reports whether the message is to be acted on.
+func (c *Core) inOrder(w *worker, m *protocol.Message) bool {
+	switch {
+	case m.Command == protocol.Disconnect: // outside the count, and welcome on any link
+		return true
+	case w.state == gapped, m.Seq > w.seqIn+1:
+		again := w.state == gapped
+		if !again {
+			c.resetLink(w, "messages of the worker were lost")
+		}
+		if m.Command == protocol.Reply {
+			c.reply(w, m)
+			return false
+		}
+		c.drop(DropGap, m.ID)
+		if again && m.Command == protocol.Heartbeat { // the reset may have been lost
+			c.disconnect(w.peer, w.link, protocol.ReasonReset, "messages of the worker were lost: say READY")
+		}
+		return false
+	case m.Seq <= w.seqIn:
+		c.drop(DropDuplicate, m.ID)
+		return false
+	}
+	w.seqIn = m.Seq
+	if m.Ack > w.seqOut {
+		c.resetLink(w, "the worker acknowledged what was never sent")
+		return false
+	}
+	if m.Ack > w.acked {
+		w.acked = m.Ack
+		w.unackedAt = c.running()
+		if w.state == welcomed {
+			w.state = up
+			c.live(w, +1)
+			c.regain(w)
+		}
+	}
+	return true
+}
+
+// resetLink: numbers no longer match. The worker is told to start anew; what
+// it holds stays its own until it has said READY or is lost.
+func (c *Core) resetLink(w *worker, why string) {
+	c.counters.LinkResets++
+	c.event(Event{What: EventLinkReset, Worker: w.instance, Reason: why})
+	c.setState(w, gapped)
+	c.disconnect(w.peer, w.link, protocol.ReasonReset, why+": say READY")
+}
+
+// setState keeps the count of live workers of each service.
+func (c *Core) setState(w *worker, s linkState) {
+	if w.state == up && s != up {
+		c.live(w, -1)
+	}
+	w.state = s
+}
+
+func (c *Core) live(w *worker, by int) {
+	for _, o := range w.offers {
+		o.s.live += by
+	}
+}
+
+// readyPart takes one part of a READY, which begins a new link.
+func (c *Core) readyPart(from Peer, m *protocol.Message, known *worker) {
+	w := c.workers[m.Instance]
+	if from.Dialect == PPP {
+		w = known
+	}
+	switch {
+	case w == nil && len(c.workers) >= c.cfg.MaxPeers:
+		c.event(Event{What: EventRefused, Reason: "too many workers"})
+		c.disconnect(from, m.Link, protocol.ReasonFull, "this broker's limit of "+itoa(c.cfg.MaxPeers)+" workers is reached")
+		return
+	case w == nil:
+		w = c.newWorker(from, m)
+	case from.Dialect == PRV1 && m.Link < w.link, from.Dialect == PRV1 && m.Link == w.link && (w.state != joining || m.Part != w.part):
+		c.drop(DropStaleLink, protocol.ID{})
+		c.disconnect(from, m.Link, protocol.ReasonReset, "READY with a link number used before: say READY with the next")
+		return
+	}
+	if known != nil && known != w { // the socket now speaks for another instance
+		c.lose(known, "its socket says READY for another instance")
+	}
+	if m.Link != w.link || w.state != joining {
+		c.newLink(w, from, m.Link)
+	}
+	if m.Part != w.part || (from.Dialect == PRV1 && m.Seq != w.seqIn+1) {
+		c.drop(DropGap, protocol.ID{})
+		c.disconnect(from, m.Link, protocol.ReasonReset, "a part of READY was lost: say READY")
+		return
+	}
+	w.part++
+	w.seqIn = m.Seq
+	w.heardAt = c.running()
+	if len(w.ready.Services)+len(m.Services) <= protocol.ServicesMax {
+		for _, s := range m.Services { // parts outlive their frames
+			w.ready.Services = append(w.ready.Services, append([]byte(nil), s...))
+		}
+	}
+	w.entries = append(w.entries, m.Entries...)
+	if !m.Flags.Has(protocol.Last) {
+		if len(w.entries) > c.cfg.MaxIDs {
+			c.lose(w, "its READY lists more than the table of ids can hold")
+		}
+		return
+	}
+	c.ready(w, m)
+}
+
+func (c *Core) newWorker(from Peer, m *protocol.Message) *worker {
+	w := &worker{instance: m.Instance, legacy: from.Dialect == PPP, ghosts: map[fence]ghost{}}
+	if w.legacy {
+		c.legacySeq++
+		w.instance = c.legacySeq
+	}
+	w.timer.owner = w
+	c.workers[w.instance] = w
+	return w
+}
+
+// newLink: w starts to count anew, perhaps on another socket.
+func (c *Core) newLink(w *worker, from Peer, linkNo uint32) {
+	if w.peer.ID != nil && c.peers[string(w.peer.ID)] == w {
+		delete(c.peers, string(w.peer.ID))
+	}
+	c.setState(w, joining)
+	w.peer = from
+	c.peers[string(from.ID)] = w
+	w.link, w.seqIn, w.seqOut, w.acked, w.part = linkNo, 0, 0, 0, 0
+	w.unackedAt, w.suspectAt = 0, 0
+	w.entries, w.acks = w.entries[:0], w.acks[:0]
+	w.ready = protocol.Message{}
+	c.wheel.set(&w.timer, c.due(c.running()+c.liveness()))
+}
+
+// ready: all parts of READY are here. WELCOME goes out before anything else;
+// then what the worker holds is reconciled with what is known of it.
+func (c *Core) ready(w *worker, m *protocol.Message) {
+	if why := c.offer(w, w.ready.Services); why != "" {
+		c.event(Event{What: EventRefused, Worker: w.instance, Reason: why})
+		c.disconnect(w.peer, w.link, protocol.ReasonFull, why)
+		c.lose(w, why)
+		return
+	}
+	w.credit = int(m.Credit)
+	w.draining = m.Flags.Has(protocol.Draining)
+	w.beatAt = c.now + c.cfg.Heartbeat
+	c.event(Event{What: EventWorkerReady, Worker: w.instance, Service: w.offers[0].s.name})
+	if w.legacy {
+		for w.runs.head != nil { // it has no lists: READY says that it holds nothing
+			c.charge(w.runs.head, w, "its worker started anew", false)
+		}
+		clear(w.ghosts)
+		w.state = up
+		c.live(w, +1)
+		c.regain(w)
+	} else {
+		c.setState(w, welcomed)
+		c.tell(w, protocol.Message{Command: protocol.Welcome, Epoch: c.cfg.Epoch, Limits: c.limits(),
+			Intervals: c.intervals()})
+		// Numbers of the older link say nothing now: what this list does not
+		// name was never taken, or has ended.
+		for r := w.runs.head; r != nil; r = r.home.next {
+			r.run.seq = 0
+		}
+		for f, g := range w.ghosts { // any order: nothing is put out
+			g.seq = 0
+			w.ghosts[f] = g
+		}
+		c.takeKept(w, w.entries)
+		c.takeList(w, w.entries)
+		w.entries = nil
+	}
+	c.wheel.set(&w.timer, w.beatAt)
+}
+
+// offer replaces the services that w serves. It says why it cannot.
+func (c *Core) offer(w *worker, names [][]byte) string {
+	if len(names) == 0 {
+		names = [][]byte{[]byte(c.cfg.DefaultService)}
+	}
+	services := make([]*service, 0, len(names))
+	for _, name := range names {
+		s := c.service(name)
+		if s == nil {
+			return "too many service names in use; this broker's limit is " + itoa(c.cfg.MaxServices)
+		}
+		dup := false
+		for _, other := range services {
+			dup = dup || other == s
+		}
+		if !dup {
+			services = append(services, s)
+		}
+	}
+	old := w.offers
+	w.offers = nil
+	for _, s := range services {
+		o := &offer{w: w, s: s}
+		o.self.o = o
+		s.members.pushBack(&o.self)
+		w.resting.pushBack(o)
+		w.offers = append(w.offers, o)
+	}
+	c.withdrawOffers(w, old)
+	return ""
+}
+
+func (c *Core) withdrawOffers(w *worker, offers []*offer) {
+	for _, o := range offers {
+		if o.here {
+			o.s.offers.remove(o)
+		} else {
+			w.resting.remove(o)
+		}
+		o.s.members.remove(&o.self)
+		c.sweepService(o.s)
+	}
+}

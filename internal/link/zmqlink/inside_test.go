@@ -1,0 +1,134 @@
+package zmqlink
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/pebbe/zmq4"
+
+	"github.com/privateer-mq/privateer/internal/link"
+)
+
+func TestPollSliceIsRoundedUpAndBounded(t *testing.T) {
+	for remaining, want := range map[time.Duration]time.Duration{
+		-time.Hour:             0,
+		0:                      0,
+		1:                      time.Millisecond,
+		900 * time.Microsecond: time.Millisecond,
+		time.Millisecond:       time.Millisecond,
+		time.Millisecond + 1:   2 * time.Millisecond,
+		sliceMax:               sliceMax,
+		sliceMax + 1:           sliceMax,
+		1<<63 - 1:              sliceMax,
+	} {
+		if got := pollSlice(remaining); got != want {
+			t.Errorf("pollSlice(%v) = %v, want %v", remaining, got, want)
+		}
+	}
+}
+
+func TestObserve(t *testing.T) {
+	var s socket
+	for _, e := range []zmq4.Event{
+		zmq4.EVENT_HANDSHAKE_SUCCEEDED,
+		zmq4.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq4.EVENT_HANDSHAKE_FAILED_NO_DETAIL, zmq4.EVENT_DISCONNECTED,
+		zmq4.EVENT_DISCONNECTED,
+		zmq4.EVENT_HANDSHAKE_SUCCEEDED,
+	} {
+		s.observe(e)
+	}
+	if want := []link.Kind{link.Connected, link.Disconnected, link.Connected}; !slices.Equal(s.events, want) {
+		t.Errorf("events %v, want %v", s.events, want)
+	}
+	if s.connections != 1 {
+		t.Errorf("%d connections, want 1", s.connections)
+	}
+}
+
+// The options that nothing else here would notice the loss of.
+func TestSocketOptions(t *testing.T) {
+	made, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := made.(*host)
+	defer func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	opened, err := h.Open(link.Options{
+		Role: link.Dealer, Endpoints: []string{"tcp://127.0.0.1:1"}, Identity: []byte("i\x00d"),
+		SendMax: 7, FrameBytesMax: 99, ReconnectMin: 11 * time.Millisecond, ReconnectMax: 2 * time.Second,
+		ConnectTimeout: 3 * time.Second, Linger: 1500 * time.Microsecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := opened.(*socket).socket
+	for name, c := range map[string]struct {
+		get  func() (any, error)
+		want any
+	}{
+		"LINGER":              {func() (any, error) { return raw.GetLinger() }, 2 * time.Millisecond},
+		"SNDHWM":              {func() (any, error) { return raw.GetSndhwm() }, 7},
+		"RCVHWM":              {func() (any, error) { return raw.GetRcvhwm() }, 1000},
+		"MAXMSGSIZE":          {func() (any, error) { return raw.GetMaxmsgsize() }, int64(99)},
+		"IMMEDIATE":           {func() (any, error) { return raw.GetImmediate() }, true},
+		"HANDSHAKE_IVL":       {func() (any, error) { return raw.GetHandshakeIvl() }, 5 * time.Second},
+		"RECONNECT_IVL":       {func() (any, error) { return raw.GetReconnectIvl() }, 11 * time.Millisecond},
+		"RECONNECT_IVL_MAX":   {func() (any, error) { return raw.GetReconnectIvlMax() }, 2 * time.Second},
+		"CONNECT_TIMEOUT":     {func() (any, error) { return raw.GetConnectTimeout() }, 3 * time.Second},
+		"TCP_KEEPALIVE":       {func() (any, error) { return raw.GetTcpKeepalive() }, 1},
+		"TCP_KEEPALIVE_IDLE":  {func() (any, error) { return raw.GetTcpKeepaliveIdle() }, 15},
+		"TCP_KEEPALIVE_INTVL": {func() (any, error) { return raw.GetTcpKeepaliveIntvl() }, 5},
+		"TCP_KEEPALIVE_CNT":   {func() (any, error) { return raw.GetTcpKeepaliveCnt() }, 3},
+		"ROUTING_ID":          {func() (any, error) { return raw.GetIdentity() }, "i\x00d"},
+	} {
+		if got, err := c.get(); err != nil || got != c.want {
+			t.Errorf("%s is %v (%v), want %v", name, got, err, c.want)
+		}
+	}
+	router, err := h.Open(link.Options{Role: link.Router, Endpoints: []string{"tcp://127.0.0.1:0"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if backlogSet, err := router.(*socket).socket.GetBacklog(); err != nil || backlogSet != 1024 {
+		t.Errorf("BACKLOG is %d (%v)", backlogSet, err)
+	}
+}
+
+func TestFailedOpenLeavesNothing(t *testing.T) {
+	made, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := made.(*host)
+	defer func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	o := link.Options{Role: link.Router, Endpoints: []string{"tcp://127.0.0.1:0", "tcp://192.0.2.1:5555"}, Monitor: true}
+	if _, err := h.Open(o); err == nil {
+		t.Fatal("bound an address of another machine")
+	}
+	if len(h.sockets) != 0 || len(h.monitors) != 0 {
+		t.Fatalf("%d sockets and %d monitors are left", len(h.sockets), len(h.monitors))
+	}
+}
+
+// A signal in the middle of a call is the only error that is tried again.
+func TestAgain(t *testing.T) {
+	results := []error{interrupted, interrupted, zmq4.EADDRINUSE, nil}
+	calls := 0
+	err := again(func() error {
+		calls++
+		return results[calls-1]
+	})
+	if calls != 3 || !errors.Is(err, zmq4.EADDRINUSE) {
+		t.Fatalf("%d calls, error %v", calls, err)
+	}
+}

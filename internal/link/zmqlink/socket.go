@@ -1,0 +1,199 @@
+package zmqlink
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"syscall"
+
+	"github.com/pebbe/zmq4"
+
+	"github.com/privateer-mq/privateer/internal/link"
+)
+
+const wouldBlock = zmq4.Errno(syscall.EAGAIN)
+
+// errSpoiled: the connection of a Req link ended between two frames of a
+// request, after which libzmq's REQ socket would send malformed ones.
+var errSpoiled = fmt.Errorf("%w: the connection ended in the middle of a request: close this link and open another", link.ErrUnreachable)
+
+// socket implements link.Link.
+type socket struct {
+	host    *host
+	options link.Options
+	addr    string
+	socket  *zmq4.Socket
+	monitor *zmq4.Socket // nil unless Options.Monitor
+
+	// unfinished: the last Recv ended at its limit. libzmq may already have
+	// taken what remains off the file descriptor that it polls.
+	unfinished   bool
+	monitorReady bool        // Wait found events
+	events       []link.Kind // read, but not yet returned by Recv
+	connections  int         // up now, as far as events tell
+	failing      bool        // a handshake failed; its connection's end is still to come
+	spoiled      bool        // see errSpoiled
+	closed       bool
+}
+
+// Recv implements link.Link. Events come first. A Req link that has sent
+// nothing has nothing to read, which is no error.
+func (s *socket) Recv(dst []link.Message, limit int) ([]link.Message, error) {
+	if s.closed {
+		return dst, link.ErrClosed
+	}
+	if s.monitorReady {
+		if err := s.readEvents(); err != nil {
+			return dst, err
+		}
+	}
+	taken := min(len(s.events), max(limit, 0))
+	for _, kind := range s.events[:taken] {
+		dst = append(dst, link.Message{Kind: kind})
+	}
+	s.events = slices.Delete(s.events, 0, taken)
+	for ; taken < limit; taken++ {
+		frames, err := receive(s.socket)
+		if errno := zmq4.AsErrno(err); errno == wouldBlock || errno == zmq4.EFSM {
+			s.unfinished = false
+			return dst, nil
+		}
+		if err != nil {
+			return dst, fmt.Errorf("receive on %s: %w", s.addr, err)
+		}
+		dst = append(dst, s.message(frames))
+	}
+	s.unfinished = true
+	return dst, nil
+}
+
+func (s *socket) message(frames [][]byte) link.Message {
+	if s.options.Role == link.Router {
+		return link.Message{Peer: frames[0], Frames: frames[1:]}
+	}
+	return link.Message{Frames: frames}
+}
+
+// receive takes one whole message, or fails with EAGAIN. libzmq hands a
+// message over only when all of its frames are there.
+func receive(from *zmq4.Socket) ([][]byte, error) {
+	frames := make([][]byte, 0, 4) // what most messages have: id, delimiter, header, body
+	for {
+		frame, err := from.RecvBytes(zmq4.DONTWAIT)
+		if err != nil {
+			if zmq4.AsErrno(err) == interrupted {
+				continue
+			}
+			return nil, err
+		}
+		frames = append(frames, frame)
+		more, err := from.GetRcvmore()
+		if err != nil {
+			return nil, err
+		}
+		if !more {
+			return frames, nil
+		}
+	}
+}
+
+// Send implements link.Link. Besides the interface's errors it returns
+// ErrClosed, ErrNoFrames, and on a Req link ErrAwaitingReply.
+//
+// libzmq does not tell a Dealer or Req link without a connection from one
+// whose queue is full. With Options.Monitor the link knows and returns
+// ErrUnreachable; without, it returns ErrFull for both.
+func (s *socket) Send(peer []byte, frames ...[]byte) error {
+	switch {
+	case s.closed:
+		return link.ErrClosed
+	case len(frames) == 0:
+		return link.ErrNoFrames
+	case s.spoiled:
+		return errSpoiled
+	}
+	if s.options.Role == link.Router {
+		// With ROUTER_MANDATORY all that can fail fails here, before anything
+		// of the message is taken.
+		if err := sendFrame(s.socket, peer, zmq4.SNDMORE); err != nil {
+			return s.sendError(err)
+		}
+	}
+	for i, frame := range frames {
+		flag := zmq4.SNDMORE
+		if i == len(frames)-1 {
+			flag = 0
+		}
+		if err := sendFrame(s.socket, frame, flag); err != nil {
+			if i > 0 {
+				s.abandon(frames[i+1:])
+			}
+			return s.sendError(err)
+		}
+	}
+	return nil
+}
+
+// abandon ends a message whose later frame could not be sent because its
+// connection ended meanwhile. libzmq has dropped the frames before and drops
+// the rest, but must see the last one to know where the next message starts.
+func (s *socket) abandon(rest [][]byte) {
+	for i, frame := range rest {
+		flag := zmq4.SNDMORE
+		if i == len(rest)-1 {
+			flag = 0
+		}
+		_ = sendFrame(s.socket, frame, flag) // dropped whatever it returns
+	}
+	s.spoiled = s.options.Role == link.Req
+}
+
+func sendFrame(to *zmq4.Socket, frame []byte, flag zmq4.Flag) error {
+	for {
+		_, err := to.SendBytes(frame, flag|zmq4.DONTWAIT)
+		if err == nil || zmq4.AsErrno(err) != interrupted {
+			return err
+		}
+	}
+}
+
+// sendError puts libzmq's reason in the interface's terms.
+func (s *socket) sendError(err error) error {
+	switch zmq4.AsErrno(err) {
+	case zmq4.EHOSTUNREACH:
+		return link.ErrUnreachable
+	case zmq4.EFSM:
+		return link.ErrAwaitingReply
+	case wouldBlock:
+		if s.options.Role != link.Router && s.knownDisconnected() {
+			return link.ErrUnreachable
+		}
+		return link.ErrFull
+	}
+	return fmt.Errorf("send on %s: %w", s.addr, err)
+}
+
+// Addr implements link.Link.
+func (s *socket) Addr() string { return s.addr }
+
+// Close implements link.Link. It does not block: libzmq keeps sending what is
+// unsent for Linger, and the host's Close waits for that.
+func (s *socket) Close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	h := s.host
+	h.sockets = slices.DeleteFunc(h.sockets, func(other *socket) bool { return other == s })
+	h.pollerStale = true
+	var errs []error
+	if s.monitor != nil {
+		// libzmq's I/O thread blocks when it reports an event that nobody can
+		// receive any more: first end the reports, last their receiver.
+		delete(h.monitors, s.monitor)
+		errs = append(errs, s.socket.Monitor("", 0), s.socket.Close(), s.monitor.Close())
+	} else {
+		errs = append(errs, s.socket.Close())
+	}
+	return errors.Join(errs...)
+}
