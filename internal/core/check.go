@@ -66,8 +66,8 @@ func (c *Core) checkRequest(r *request) error {
 		return fmt.Errorf("no body")
 	case int(r.losses) > c.cfg.MaxAttempts:
 		return fmt.Errorf("%d losses", r.losses)
-	case r.atMostOnce() && r.losses > 0 && r.state != orphan && r.hasBody:
-		return fmt.Errorf("at-most-once goes on after a loss")
+	case r.atMostOnce() && r.handed && (r.state == queued || r.state == backoff):
+		return fmt.Errorf("at-most-once is queued though it may have been started")
 	}
 	return nil
 }
@@ -119,8 +119,8 @@ func (c *Core) checkWorker(w *worker) error {
 		return fmt.Errorf("no timer")
 	case c.peers[string(w.peer.ID)] != w:
 		return fmt.Errorf("not found by its socket")
-	case w.lone != nil && w.runs.size != 1:
-		return fmt.Errorf("a lone request has %d neighbours", w.runs.size-1)
+	case w.lone != nil && (w.lone.run == nil || w.lone.run.w != w):
+		return fmt.Errorf("its lone request is not its own")
 	}
 	for _, o := range w.offers {
 		if o.w != w || !o.link.on {

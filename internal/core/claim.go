@@ -55,6 +55,7 @@ func (c *Core) confirm(r *request, e *protocol.Entry) {
 	r.run.seen = r.run.w.lists
 	if r.run.seq <= r.run.w.acked {
 		r.run.attempt, r.run.epoch = e.Attempt, e.Epoch
+		delete(r.run.w.ghosts, r.fence())
 	}
 	if e.State == protocol.Running && r.run.attempt == e.Attempt {
 		c.progressed(r, fromMS(e.ProgressMS))
@@ -196,6 +197,7 @@ func (c *Core) adopt(r *request, w *worker, e *protocol.Entry) {
 	r.state = assigned
 	w.runs.pushBack(r)
 	c.assigned++
+	delete(w.ghosts, r.fence())
 	c.event(Event{What: EventAdopted, ID: r.id, Worker: w.instance, Attempt: e.Attempt})
 	if e.State == protocol.Running {
 		c.progressed(r, fromMS(e.ProgressMS))
@@ -232,5 +234,5 @@ func (c *Core) fetch(r *request) {
 	c.counters.Fetches++
 	r.run.seq = c.tell(w, protocol.Message{Command: protocol.Request, Flags: protocol.ReplayOnly | r.flags&protocol.AtMostOnce,
 		ID: r.id, Number: r.attempt, Epoch: c.cfg.Epoch, RemainingMS: ms(r.deadline - c.now), Digest: r.digest,
-		Service: []byte(r.svc.name), Meta: nil})
+		Service: r.svc.wire})
 }

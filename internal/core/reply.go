@@ -129,14 +129,16 @@ func (c *Core) notDone(r *request, w *worker, m *protocol.Message) {
 		if !started {
 			r.handed = before
 		}
-		if !started && !w.draining && r.hasBody {
+		if !started && !w.draining && r.hasBody && !c.once(r) {
 			// It would be handed back again at once: once per heartbeat is enough.
 			r.state, r.again = backoff, c.now+c.cfg.Heartbeat
 			c.event(Event{What: EventRequeued, ID: r.id, Attempt: r.attempt, Reason: "handed back"})
 			c.arm(r)
 			return
 		}
-		c.requeue(r, started, "handed back")
+		if c.requests[r.id] == r {
+			c.requeue(r, started, "handed back")
+		}
 	case protocol.Expired:
 		certainty := protocol.NotStarted
 		if before || started {

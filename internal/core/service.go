@@ -6,6 +6,7 @@ import "github.com/privateer-mq/privateer/protocol"
 // between them. It lives as long as it has requests or workers.
 type service struct {
 	name  string
+	wire  []byte // name, for messages
 	queue [3]list[*request] // by priority class: high, normal, low
 	lone  list[*request]    // must go to a worker that holds nothing else
 	turn  uint8             // dispatches, to let the lower priorities through
@@ -61,7 +62,7 @@ func (c *Core) service(name []byte) *service {
 	if len(c.services) >= c.cfg.MaxServices {
 		return nil
 	}
-	s := &service{name: string(name)}
+	s := &service{name: string(name), wire: append([]byte(nil), name...)}
 	c.services[s.name] = s
 	return s
 }
@@ -280,7 +281,7 @@ func (c *Core) handOut(r *request, w *worker) {
 	r.run.seq = c.tell(w, protocol.Message{
 		Command: protocol.Request, Flags: flags, ID: r.id, Number: r.attempt, Epoch: c.cfg.Epoch,
 		RemainingMS: ms(r.deadline - c.now), LeaseMS: ms(lease), Digest: r.digest,
-		Service: []byte(r.svc.name), Meta: r.meta, Body: r.body,
+		Service: r.svc.wire, Meta: r.meta, Body: r.body,
 	})
 }
 
@@ -289,6 +290,9 @@ func (c *Core) handOut(r *request, w *worker) {
 func (c *Core) requeue(r *request, rerun bool, why string) {
 	c.unplace(r)
 	r.rerun = r.rerun || rerun
+	if c.once(r) {
+		return
+	}
 	c.counters.Requeued++
 	c.event(Event{What: EventRequeued, ID: r.id, Service: r.svc.name, Attempt: r.attempt, Reason: why})
 	if !r.hasBody {
@@ -297,6 +301,17 @@ func (c *Core) requeue(r *request, rerun bool, why string) {
 	}
 	c.enqueueFront(r)
 	c.arm(r)
+}
+
+// once ends an at-most-once request that may have been started before: it is
+// never handed out a second time. It reports whether it did.
+func (c *Core) once(r *request) bool {
+	if !r.hasBody || !r.atMostOnce() || !r.handed {
+		return false
+	}
+	c.finish(r, outcome{code: protocol.WorkerLost, certainty: protocol.MaybeStarted,
+		text: "the worker that held it was lost, and it is at-most-once"})
+	return true
 }
 
 // orphaned: nobody holds r any more, and its body never reached this broker.

@@ -360,6 +360,9 @@ func (c *Core) offer(w *worker, names [][]byte) string {
 	for _, name := range names {
 		s := c.service(name)
 		if s == nil {
+			for _, made := range services {
+				c.sweepService(made)
+			}
 			return "too many service names in use; this broker's limit is " + itoa(c.cfg.MaxServices)
 		}
 		dup := false

@@ -1,0 +1,161 @@
+package core
+
+import (
+	"encoding/binary"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// A mill drives a core with workers that answer at once.
+type mill struct {
+	c       *Core
+	now     time.Duration
+	n       uint64
+	workers map[string]*actor
+	out     []Output
+	msg     protocol.Message
+	done    int
+	body    [][]byte
+}
+
+func newMill(workers, services, credit int) *mill {
+	cfg := testConfig()
+	cfg.MaxQueue, cfg.MaxQueueBytes, cfg.MaxPeers, cfg.MaxServices, cfg.MaxIDs = 4_000_000, 1<<40, 20000, 2000, 40_000_000
+	cfg.MaxAttempts, cfg.Heartbeat, cfg.DefaultDeadline = 3, time.Minute, time.Hour
+	m := &mill{c: New(cfg, 0), workers: map[string]*actor{}, body: [][]byte{make([]byte, 64)}}
+	for i := range workers {
+		name := fmt.Sprintf("w%d", i)
+		m.workers[name] = &actor{name: name, link: 1}
+		m.tell(name, protocol.Message{Command: protocol.Ready, Instance: uint64(i + 1), Credit: uint32(credit), Flags: protocol.Last,
+			Services: [][]byte{fmt.Appendf(nil, "service%d", i%services)}})
+		m.tell(name, protocol.Message{Command: protocol.Heartbeat, Credit: uint32(credit)})
+	}
+	return m
+}
+
+func (m *mill) tell(worker string, msg protocol.Message) {
+	a := m.workers[worker]
+	a.seq++
+	msg.Link, msg.Seq, msg.Ack, msg.Epoch = a.link, a.seq, a.ack, 1
+	m.msg = msg
+	m.out = m.c.Worker(m.now, Peer{ID: []byte(worker)}, &m.msg, m.out)
+	m.deliver()
+}
+
+func (m *mill) ask(service int, code protocol.Code) {
+	m.n++
+	m.msg = protocol.Message{Command: protocol.Request, Code: code, Number: 1, Epoch: 1, Instance: 1, RemainingMS: 3_600_000,
+		Service: serviceNames[service], Body: m.body}
+	binary.BigEndian.PutUint64(m.msg.ID[:], m.n*0x9e3779b97f4a7c15)
+	binary.BigEndian.PutUint64(m.msg.ID[8:], m.n)
+	m.out = m.c.Client(m.now, Peer{ID: clientID}, &m.msg, m.out)
+	m.deliver()
+}
+
+var (
+	clientID     = []byte("client")
+	serviceNames = func() (names [2000][]byte) {
+		for i := range names {
+			names[i] = fmt.Appendf(nil, "service%d", i)
+		}
+		return
+	}()
+)
+
+func (m *mill) deliver() {
+	for i := range m.out {
+		o := &m.out[i]
+		if o.Kind != Send || o.Side != Back {
+			continue
+		}
+		a := m.workers[string(o.To.ID)]
+		a.ack++
+	}
+	m.out = m.out[:0]
+}
+
+// BenchmarkRequest is one whole request through the core: REQUEST in, hand-over
+// out, REPLY in, REPLY out.
+func BenchmarkRequest(b *testing.B) {
+	for _, size := range []struct{ workers, services, queued int }{
+		{10, 1, 0}, {10_000, 1, 0}, {1000, 1000, 0}, {10, 1, 1000}, {10, 1, 1_000_000},
+	} {
+		b.Run(fmt.Sprintf("workers=%d/services=%d/queued=%d", size.workers, size.services, size.queued), func(b *testing.B) {
+			m := newMill(size.workers, size.services, 1)
+			held := m.fill(size.workers, size.services, size.queued)
+			runtime.GC()
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := range b.N {
+				m.turn(held, i, size.services)
+			}
+			b.StopTimer()
+			if err := m.c.checkBounds(); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}
+
+// held is what each worker has in hand.
+type heldBy struct {
+	id      protocol.ID
+	attempt uint32
+}
+
+func (m *mill) fill(workers, services, queued int) map[string]heldBy {
+	held := map[string]heldBy{}
+	for i := range workers + queued {
+		m.ask(i%services, 0)
+	}
+	for name := range m.workers {
+		w := m.c.peers[name]
+		if r := w.runs.head; r != nil {
+			held[name] = heldBy{r.id, r.run.attempt}
+		}
+	}
+	return held
+}
+
+// turn finishes one request and asks for another.
+func (m *mill) turn(held map[string]heldBy, i, services int) {
+	name := m.c.peers[millNames[i%len(m.workers)]]
+	r := name.runs.head
+	a := m.workers[millNames[i%len(m.workers)]]
+	a.seq++
+	m.msg = protocol.Message{Command: protocol.Reply, Code: protocol.OK, ID: r.id, Number: r.run.attempt, Epoch: 1,
+		Link: 1, Seq: a.seq, Ack: a.ack, Body: m.body}
+	m.out = m.c.Worker(m.now, name.peer, &m.msg, m.out)
+	m.deliver()
+	m.ask(i%len(m.workers)%services, 0)
+}
+
+var millNames = func() (names [20000]string) {
+	for i := range names {
+		names[i] = fmt.Sprintf("w%d", i)
+	}
+	return
+}()
+
+// BenchmarkMemoryQueued prints the bytes that one queued request costs beside
+// its own.
+func BenchmarkMemoryQueued(b *testing.B) {
+	const n = 1_000_000
+	for range b.N {
+		m := newMill(1, 1, 0)
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for range n {
+			m.ask(0, 0)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/n, "B/queued")
+		runtime.KeepAlive(m)
+	}
+}
