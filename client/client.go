@@ -1,6 +1,3 @@
-// Package client sends requests to a broker and waits for their one outcome:
-// with a time-out, retries on a fresh socket under the same id, several brokers
-// tried in turn, and an error that says whether the work may have run.
 package client
 
 import (
@@ -14,7 +11,8 @@ import (
 // Config says which brokers to ask and how patiently. The zero value asks a
 // broker on this host.
 type Config struct {
-	// Brokers are the front endpoints, tried in turn. Default: tcp://127.0.0.1:5555.
+	// Brokers are the front endpoints, tried in turn; at most 16. Default:
+	// tcp://127.0.0.1:5555.
 	Brokers []string
 	// Timeout is how long one try waits for its answer. Default 2.5s.
 	Timeout time.Duration
@@ -26,6 +24,9 @@ type Config struct {
 	// open; Do waits for a place, within its budget. Default 64 for Do (each
 	// is a REQ socket), 1024 for a Pipeline.
 	MaxInFlight int
+	// MaxMessage bounds one frame of a reply, in bytes; a broker that sends a
+	// larger one is disconnected from. Default 64 MiB.
+	MaxMessage int64
 	// Logger takes the client's log. Its zero value is silent.
 	Logger zerolog.Logger
 }
@@ -78,8 +79,12 @@ type Reply struct {
 	ID      protocol.ID
 	Frames  [][]byte // the caller owns them
 	Headers []Header
-	Attempt int // the attempt that answered, from 1
-	Tries   int // sendings it took, from 1
+	Attempt int    // the attempt that answered, from 1
+	Tries   int    // sendings it took, from 1
+	Broker  string // endpoint of the broker that answered
+	// FailedOver: another broker was asked before, and may have run it too:
+	// brokers do not know of each other.
+	FailedOver bool
 }
 
 // Body is the first frame, nil if there is none.

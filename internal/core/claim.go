@@ -22,7 +22,10 @@ func (c *Core) claim(w *worker, e *protocol.Entry) {
 	switch {
 	case r == nil:
 		c.adoptUnknown(w, e)
+	case e.Epoch == c.cfg.Epoch && e.Attempt > r.attempt: // never handed out
+		c.drop(DropUnknownRequest, e.ID)
 	case here && r.state == kept && e.State != protocol.IDOnly: // confirmed by takeKept
+	case r.state == kept && !here && e.State >= protocol.Finished: // one keeper is enough
 	case e.State == protocol.Kept:
 		c.keep(r, w, e)
 	case e.State == protocol.IDOnly:
@@ -194,7 +197,7 @@ func (c *Core) adopt(r *request, w *worker, e *protocol.Entry) {
 	r.run = &run{w: w, before: true, attempt: e.Attempt, epoch: e.Epoch, seen: w.lists}
 	r.handed = true
 	r.attempt = max(r.attempt, e.Attempt)
-	r.state = assigned
+	r.enter(assigned)
 	w.runs.pushBack(r)
 	c.assigned++
 	delete(w.ghosts, r.fence())
@@ -213,7 +216,7 @@ func (c *Core) keep(r *request, w *worker, e *protocol.Entry) {
 	r.run = &run{w: w, before: true, attempt: e.Attempt, epoch: e.Epoch, seen: w.lists}
 	r.handed = true
 	r.attempt = max(r.attempt, e.Attempt)
-	r.state = kept
+	r.enter(kept)
 	w.kept.pushBack(r)
 	c.arm(r)
 	if r.hasBody {

@@ -164,7 +164,7 @@ func (c *Core) first(from Peer, m *protocol.Message, size int64) {
 			text: "it may have been sent to an earlier broker, and no worker has claimed it"})
 		return
 	case mayHaveRun && !rerun:
-		r.state = waiting
+		r.enter(waiting)
 		c.waiting.pushBack(r)
 	default:
 		c.enqueueBack(r)

@@ -43,6 +43,7 @@ func (l *lingerer) hook() *link[*lingerer] { return &l.link }
 // newest route.
 func (c *Core) finish(r *request, o outcome) {
 	c.unplace(r)
+	r.enter(done)
 	c.wheel.clear(&r.timer)
 	delete(c.requests, r.id)
 	r.svc.open--

@@ -106,6 +106,9 @@ func (c *Core) reply(w *worker, m *protocol.Message) {
 	case !current:
 		c.ack(w, f, r.deadline, true)
 		c.drop(DropLateReply, m.ID)
+	case r.state == kept && m.Code != protocol.Gone: // it was asked for the reply, or GONE
+		c.ack(w, f, r.deadline, false)
+		c.keeperLost(r)
 	default:
 		c.ack(w, f, r.deadline, false)
 		c.notDone(r, w, m)
@@ -131,7 +134,8 @@ func (c *Core) notDone(r *request, w *worker, m *protocol.Message) {
 		}
 		if !started && !w.draining && r.hasBody && !c.once(r) {
 			// It would be handed back again at once: once per heartbeat is enough.
-			r.state, r.again = backoff, c.now+c.cfg.Heartbeat
+			r.enter(backoff)
+			r.again = c.now + c.cfg.Heartbeat
 			c.event(Event{What: EventRequeued, ID: r.id, Attempt: r.attempt, Reason: "handed back"})
 			c.arm(r)
 			return
@@ -168,7 +172,8 @@ func (c *Core) again(r *request, w *worker, m *protocol.Message) {
 	}
 	wait := min(retryFirst<<min(r.losses-1, 10), retryLast)
 	wait += time.Duration(mix(r.id, uint64(r.attempt)) % uint64(wait/2))
-	r.state, r.again = backoff, c.now+wait
+	r.enter(backoff)
+	r.again = c.now + wait
 	r.rerun = true
 	c.counters.Retries++
 	c.event(Event{What: EventRequeued, ID: r.id, Service: r.svc.name, Worker: w.instance, Attempt: m.Number, Reason: "handler asked for a retry"})

@@ -6,23 +6,43 @@ import (
 	"github.com/privateer-mq/privateer/protocol"
 )
 
-// A state is where an open request stands. The list it is on follows from it.
+// A state is where a request stands. The list it is on follows from it.
 type state uint8
 
 const (
-	queued   state = iota + 1 // in its service's queue, or among its lone requests
-	backoff                   // a retry was asked for: queued again when its time comes
-	waiting                   // may have run before this broker's start: waits for a claim
-	assigned                  // a worker holds it
-	kept                      // finished at a worker, which keeps the reply
-	orphan                    // a worker that held it was lost, and its body is not known here
+	none     state = iota // new, or between two states
+	queued                // in its service's queue, or among its lone requests
+	backoff               // a retry was asked for: queued again when its time comes
+	waiting               // may have run before this broker's start: waits for a claim
+	assigned              // a worker holds it
+	kept                  // finished at a worker, which keeps the reply
+	orphan                // a worker that held it was lost, and its body is not known here
+	done                  // it has its outcome
 )
 
-func (s state) String() string {
-	if s >= queued && s <= orphan {
-		return [...]string{"queued", "backoff", "waiting", "assigned", "kept", "orphan"}[s-1]
+var stateNames = [...]string{"none", "queued", "backoff", "waiting", "assigned", "kept", "orphan", "done"}
+
+func (s state) String() string { return stateNames[s] }
+
+// legal is the table of transitions: from which state which may follow. doc.go
+// says what causes each; a test holds the two together.
+var legal = [...]uint16{
+	none:     1<<queued | 1<<waiting | 1<<assigned | 1<<kept | 1<<done,
+	queued:   1<<assigned | 1<<backoff | 1<<kept | 1<<done,
+	backoff:  1<<queued | 1<<assigned | 1<<kept | 1<<done,
+	waiting:  1<<queued | 1<<assigned | 1<<kept | 1<<done,
+	assigned: 1<<queued | 1<<backoff | 1<<orphan | 1<<kept | 1<<done,
+	kept:     1<<queued | 1<<orphan | 1<<done,
+	orphan:   1<<queued | 1<<assigned | 1<<kept | 1<<done,
+	done:     0,
+}
+
+// enter puts r, which is on no list, into state s.
+func (r *request) enter(s state) {
+	if legal[r.was]&(1<<s) == 0 || r.state != none {
+		panic("core: a request went from " + r.was.String() + " to " + s.String())
 	}
-	return "none"
+	r.state = s
 }
 
 // A request is open: it has no outcome yet.
@@ -32,6 +52,7 @@ type request struct {
 
 	id       protocol.ID
 	state    state
+	was      state // before, while it is none
 	priority uint8
 	flags    protocol.Flags // AtMostOnce, Finish
 	plain    bool           // its id is the broker's own
@@ -103,6 +124,9 @@ func (r *request) certainty() protocol.Certainty {
 
 // unplace takes r off the list that its state names.
 func (c *Core) unplace(r *request) {
+	if r.state == none {
+		return
+	}
 	switch r.state {
 	case queued:
 		r.svc.unqueue(r)
@@ -117,7 +141,7 @@ func (c *Core) unplace(r *request) {
 			c.unassign(r)
 		}
 	}
-	r.state = 0
+	r.was, r.state = r.state, none
 }
 
 // arm sets r's timer to the first moment at which something must be decided.

@@ -14,7 +14,7 @@ var flagNames = map[string]protocol.Flags{
 	"from-kept": protocol.FromKept, "started": protocol.Started, "draining": protocol.Draining,
 }
 
-var stateNames = map[string]protocol.State{"unstarted": protocol.Unstarted, "running": protocol.Running,
+var entryStates = map[string]protocol.State{"unstarted": protocol.Unstarted, "running": protocol.Running,
 	"finished": protocol.Finished, "kept": protocol.Kept, "id-only": protocol.IDOnly}
 
 var codeNames = map[string]protocol.Code{"OK": protocol.OK, "FAILED": protocol.Failed, "TIMEOUT": protocol.Timeout,
@@ -175,7 +175,7 @@ func (s *stage) fence(text string) fence {
 func (s *stage) entry(text string) protocol.Entry {
 	parts := strings.Split(text, ":")
 	f := s.fence(parts[0])
-	state, ok := stateNames[parts[1]]
+	state, ok := entryStates[parts[1]]
 	if !ok {
 		s.t.Fatalf("script line %d: unknown state in %q", s.line, text)
 	}

@@ -6,7 +6,7 @@ import "github.com/privateer-mq/privateer/protocol"
 // between them. It lives as long as it has requests or workers.
 type service struct {
 	name  string
-	wire  []byte // name, for messages
+	wire  []byte            // name, for messages
 	queue [3]list[*request] // by priority class: high, normal, low
 	lone  list[*request]    // must go to a worker that holds nothing else
 	turn  uint8             // dispatches, to let the lower priorities through
@@ -88,7 +88,7 @@ func (s *service) unqueue(r *request) {
 }
 
 func (c *Core) enqueueBack(r *request) {
-	r.state = queued
+	r.enter(queued)
 	c.queued++
 	c.dispatch(r.svc)
 	if r.alone {
@@ -99,7 +99,7 @@ func (c *Core) enqueueBack(r *request) {
 }
 
 func (c *Core) enqueueFront(r *request) {
-	r.state = queued
+	r.enter(queued)
 	c.queued++
 	c.dispatch(r.svc)
 	if r.alone {
@@ -207,7 +207,8 @@ func (c *Core) avoid(r *request, s *service, w *worker) {
 		}
 	}
 	c.unplace(r)
-	r.state, r.again = backoff, c.now+c.cfg.Heartbeat
+	r.enter(backoff)
+	r.again = c.now + c.cfg.Heartbeat
 	c.arm(r)
 }
 
@@ -263,7 +264,7 @@ func (c *Core) handOut(r *request, w *worker) {
 		lease = legacyLease
 	}
 	r.run = &run{w: w, before: r.handed, attempt: r.attempt, epoch: c.cfg.Epoch, lease: lease, seen: w.lists}
-	r.state = assigned
+	r.enter(assigned)
 	w.runs.pushBack(r)
 	c.assigned++
 	if w.legacy { // it says nothing when it starts
@@ -316,6 +317,6 @@ func (c *Core) once(r *request) bool {
 
 // orphaned: nobody holds r any more, and its body never reached this broker.
 func (c *Core) orphaned(r *request) {
-	r.state = orphan
+	r.enter(orphan)
 	c.arm(r)
 }

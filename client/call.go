@@ -1,0 +1,199 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/privateer-mq/privateer/internal/calls"
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// A Call is one request under way. Safe for concurrent use.
+type Call struct {
+	done  chan struct{}
+	reply Reply
+	pong  *calls.Pong
+	err   error
+
+	// Set before the call is given to the loop, then the loop's.
+	ctx    context.Context
+	spec   calls.Call
+	stop   func() bool  // no longer watch ctx
+	notify chan<- *Call // told when done; nil: nobody. Has room.
+	index  int          // in Results
+	// bounded: the deadline is that of ctx. Whichever of the two is noticed
+	// first, the error says that it was the context's.
+	bounded bool
+
+	// The loop's alone.
+	started bool
+	early   bool // ctx ended before the loop had seen the call
+}
+
+// Done is closed when the outcome is there.
+func (c *Call) Done() <-chan struct{} { return c.done }
+
+// Reply blocks until the outcome is there, and returns it. The error, if any,
+// is an *Error. The caller owns the reply's frames.
+func (c *Call) Reply() (Reply, error) {
+	<-c.done
+	return c.reply, c.err
+}
+
+// finish sets the outcome. It is called once.
+func (c *Call) finish(reply Reply, err error) {
+	c.reply, c.err = reply, err
+	close(c.done)
+	if c.notify != nil {
+		c.notify <- c
+	}
+}
+
+// start gives a request to the loop and returns its call, whose outcome is
+// always certain to come. It blocks while MaxInFlight requests are open, until
+// ctx ends or the request's deadline passes.
+func (l *loop) start(ctx context.Context, r Request, c *Call) *Call {
+	c.done, c.ctx = make(chan struct{}), ctx
+	var err *Error
+	if c.spec, err = l.spec(&r); err != nil {
+		c.finish(Reply{}, err)
+		return c
+	}
+	l.bound(c)
+	return l.submit(&r, c)
+}
+
+// submit waits for a place, and posts c.
+func (l *loop) submit(r *Request, c *Call) *Call {
+	if err := l.enter(c.ctx, r, c.spec.Deadline); err != nil {
+		c.finish(Reply{}, err)
+		return c
+	}
+	c.stop = context.AfterFunc(c.ctx, func() { l.post(command{kind: withdrawCall, call: c}) })
+	if !l.post(command{kind: startCall, call: c}) {
+		c.stop()
+		l.leave()
+		c.finish(Reply{}, localError(r, protocol.Cancelled, "", false, ErrClosed))
+	}
+	return c
+}
+
+// enter takes one of MaxInFlight places.
+func (l *loop) enter(ctx context.Context, r *Request, deadline time.Duration) *Error {
+	if err := ctx.Err(); err != nil {
+		return localError(r, protocol.Cancelled, "nothing was sent", false, err)
+	}
+	select {
+	case l.places <- struct{}{}:
+		return nil
+	default:
+	}
+	budget := time.NewTimer(deadline - l.now())
+	defer budget.Stop()
+	select {
+	case l.places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return localError(r, protocol.Cancelled, "nothing was sent: MaxInFlight requests are open", false, ctx.Err())
+	case <-budget.C:
+		return localError(r, protocol.Overloaded, fmt.Sprintf("no place among the %d requests that may be open (MaxInFlight) by the deadline",
+			l.cfg.MaxInFlight), true, nil)
+	case <-l.done:
+		return localError(r, protocol.Cancelled, "", false, ErrClosed)
+	}
+}
+
+func (l *loop) leave() { <-l.places }
+
+// spec turns a request into what the state machine takes, or says what is
+// wrong with it.
+func (l *loop) spec(r *Request) (calls.Call, *Error) {
+	s := calls.Call{
+		Key: l.keys.Add(1), ID: r.ID, FromCaller: !r.ID.IsZero(),
+		Service: r.Service, Body: r.Frames,
+		AtMostOnce: r.AtMostOnce, NoWait: r.NoWait, Finish: r.FinishRunning, Priority: protocol.Code(r.Priority),
+		Timeout: cmp.Or(r.Timeout, l.cfg.Timeout), Retries: max(cmp.Or(r.Retries, l.cfg.Retries), 0),
+		Jitter: rand.Uint64(),
+	}
+	if s.Body == nil && r.Body != nil {
+		s.Body = [][]byte{r.Body}
+	}
+	invalid := func(format string, args ...any) (calls.Call, *Error) {
+		return s, localError(r, protocol.Invalid, fmt.Sprintf(format, args...), false, nil)
+	}
+	budget := cmp.Or(r.Deadline, l.cfg.Deadline)
+	switch {
+	case s.Timeout < time.Millisecond || s.Timeout > durationMax:
+		return invalid("Timeout is %v; it must be at least 1ms and at most %v", s.Timeout, durationMax)
+	case s.Retries > retriesMax:
+		return invalid("Retries is %d; at most %d are allowed", s.Retries, retriesMax)
+	case budget < 0 || budget > durationMax:
+		return invalid("Deadline is %v; it must be at least 1ms and at most %v", budget, durationMax)
+	case r.Frames != nil && r.Body != nil:
+		return invalid("both Body and Frames are set")
+	}
+	size := 0
+	for _, h := range r.Headers {
+		if h.Key == "" || len(h.Key) > protocol.HeaderKeyBytesMax {
+			return invalid("a header key has %d bytes; it must have 1 to %d", len(h.Key), protocol.HeaderKeyBytesMax)
+		}
+		if size += len(h.Key) + len(h.Value) + 4; size > protocol.MetaBytesMax {
+			return invalid("headers take over %d bytes together", protocol.MetaBytesMax)
+		}
+		s.Meta = s.Meta.AppendHeader(h.Key, h.Value)
+	}
+	if !s.FromCaller {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return s, localError(r, protocol.Invalid, "no randomness for an id", true, err)
+		}
+		s.ID = protocol.ID(id)
+	}
+	s.Deadline = l.now() + budget
+	return s, nil
+}
+
+// bound lets an earlier deadline of c's context win.
+func (l *loop) bound(c *Call) {
+	if d, ok := c.ctx.Deadline(); ok {
+		if at := l.now() + time.Until(d); at < c.spec.Deadline {
+			c.spec.Deadline, c.bounded = at, true
+		}
+	}
+}
+
+// outcome gives c its end. Only the loop calls it.
+func (l *loop) outcome(c *Call, o *calls.Outcome) {
+	c.stop()
+	broker := ""
+	if o.Broker >= 0 {
+		broker = l.cfg.Brokers[o.Broker]
+	}
+	l.stats.ended(o)
+	l.leave()
+	if o.Code != protocol.OK {
+		var cause error
+		switch {
+		case o.Closed:
+			cause = ErrClosed
+		case o.Withdrawn:
+			cause = c.ctx.Err()
+		case c.bounded && l.now() >= c.spec.Deadline:
+			cause = context.DeadlineExceeded
+		}
+		l.logOutcome(c, o, broker)
+		c.finish(Reply{}, outcomeError(o, broker, cause))
+		return
+	}
+	c.pong = o.Pong
+	reply := Reply{ID: o.ID, Frames: o.Body, Attempt: int(o.Attempt), Tries: int(o.Tries), Broker: broker, FailedOver: o.FailedOver}
+	for k, v := range o.Meta.Headers() {
+		reply.Headers = append(reply.Headers, Header{k, v})
+	}
+	c.finish(reply, nil)
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"time"
+
+	"github.com/privateer-mq/privateer/broker"
+)
+
+type brokerCommand struct {
+	common
+
+	Frontend []string `sep:"none" default:"tcp://127.0.0.1:5555" help:"Endpoint for clients. May be given more than once. Port 0 takes a free one; the log says which."`
+	Backend  []string `sep:"none" default:"tcp://127.0.0.1:5556" help:"Endpoint for workers. May be given more than once."`
+
+	Heartbeat   duration       `default:"1s" help:"Time between heartbeats, both ways. Workers adopt it."`
+	Liveness    count          `default:"3" help:"Heartbeats of silence after which a peer is lost."`
+	MaxAttempts count          `default:"3" help:"Workers that a request may lose before it is put aside as a dead letter."`
+	Lease       durationOrZero `default:"0" help:"How long an attempt may run without progress. 0: until the deadline."`
+
+	MaxQueue      count `default:"100000" help:"Most requests not yet done, all services together."`
+	MaxQueueBytes size  `default:"1GiB" help:"Most bytes of their bodies."`
+	MaxMessage    size  `default:"1MiB" help:"Largest body of one message."`
+	MaxPeers      count `default:"20000" help:"Most workers at a time."`
+	MaxServices   count `default:"1000" help:"Most service names."`
+
+	DefaultDeadline duration `default:"30s" help:"Deadline of plain ZeroMQ clients, which name none."`
+	DefaultService  string   `default:"default" help:"Service of plain ZeroMQ clients and workers, which name none."`
+
+	ReplayWindow   duration `default:"2m" help:"How long a finished reply is kept for a client that asks again."`
+	ReplayBytes    size     `default:"256MiB" help:"Most bytes kept for that."`
+	RecoveryWindow duration `default:"8s" help:"How long after its start the broker waits for workers to say what they hold."`
+	DrainTimeout   duration `default:"10s" help:"How long it finishes what it holds once it is told to stop."`
+
+	Insecure bool `help:"Listening beyond this machine without keys is meant: do not warn."`
+}
+
+// Run runs the broker until a signal.
+func (c *brokerCommand) Run() error {
+	log := c.logger()
+	b, err := broker.New(broker.Config{
+		Frontends:       c.Frontend,
+		Backends:        c.Backend,
+		Heartbeat:       time.Duration(c.Heartbeat),
+		Liveness:        int(c.Liveness),
+		MaxAttempts:     int(c.MaxAttempts),
+		Lease:           time.Duration(c.Lease),
+		MaxQueue:        int(c.MaxQueue),
+		MaxQueueBytes:   int64(c.MaxQueueBytes),
+		MaxMessage:      int64(c.MaxMessage),
+		MaxPeers:        int(c.MaxPeers),
+		MaxServices:     int(c.MaxServices),
+		DefaultDeadline: time.Duration(c.DefaultDeadline),
+		DefaultService:  c.DefaultService,
+		ReplayWindow:    time.Duration(c.ReplayWindow),
+		ReplayBytes:     int64(c.ReplayBytes),
+		RecoveryWindow:  time.Duration(c.RecoveryWindow),
+		DrainTimeout:    time.Duration(c.DrainTimeout),
+		Insecure:        c.Insecure,
+		Logger:          log,
+	})
+	if err != nil {
+		return usage(asFlag(c, err))
+	}
+	ctx, stop := untilSignal(func() { sayDraining(log) }, func() { endNow(log) })
+	defer stop()
+	err = b.Run(ctx)
+	if err != nil && ctx.Err() == nil {
+		return usage(asFlag(c, err)) // it could not bind, or lost what it was bound to
+	}
+	return err
+}

@@ -1,0 +1,162 @@
+// Command privateer is a reliable request-reply queue over ZeroMQ: the broker,
+// a worker that runs any program, a client, and a demonstration of the three.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/privateer-mq/privateer/cmd/privateer/internal/settings"
+)
+
+// The exit codes. For request they say how certain the outcome is.
+const (
+	exitOK         = 0
+	exitFailed     = 1 // it ran and failed
+	exitUsage      = 2 // usage, configuration or bind error
+	exitMaybe      = 3 // it may have run
+	exitNotStarted = 4 // it did not start
+)
+
+// commands is the command line.
+type commands struct {
+	Broker  brokerCommand  `cmd:"" help:"Run a broker: take requests from clients, hand them to workers, lose none."`
+	Worker  workerCommand  `cmd:"" help:"Run a worker: answer requests by running a program, once for each."`
+	Request requestCommand `cmd:"" help:"Send a request, wait for its outcome, and print the reply."`
+	Ping    pingCommand    `cmd:"" help:"Ask a broker whether it is there."`
+	Demo    demoCommand    `cmd:"" help:"Kill and freeze workers under load, and count what was lost: nothing."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// An exit is an error with the exit code it leads to. Its text may be empty:
+// then all has been said.
+type exit struct {
+	code int
+	err  error
+}
+
+func (e *exit) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exit) Unwrap() error { return e.err }
+
+// usage makes err an error of the caller: exit 2.
+func usage(err error) error { return &exit{exitUsage, err} }
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	resolver := settings.New(os.Environ())
+	parser, err := newParser(&commands{}, resolver)
+	if err != nil {
+		return report("", err)
+	}
+	ctx, err := parser.Parse(args)
+	if err != nil {
+		return report(commandOf(err), usage(parseError(err)))
+	}
+	command := ctx.Selected()
+	for _, warning := range resolver.Strays(command) {
+		fmt.Fprintf(os.Stderr, "privateer %s: warning: %s\n", command.Name, warning)
+	}
+	return report(command.Name, ctx.Run())
+}
+
+func newParser(target *commands, resolver kong.Resolver) (*kong.Kong, error) {
+	return kong.New(target,
+		kong.Name("privateer"),
+		kong.Description("A reliable request-reply queue over ZeroMQ."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
+		kong.Help(printHelp),
+		kong.Resolvers(resolver),
+	)
+}
+
+// How the libraries begin an error, and one about a field of their Config; and
+// where a word begins in such a name.
+var (
+	libraryName  = regexp.MustCompile(`^(broker|worker|client): `)
+	libraryField = regexp.MustCompile(`^(?:Config\.)?([A-Z][A-Za-z]*)(?:\[\d+\])?\b`)
+	wordStart    = regexp.MustCompile(`([a-z])([A-Z])`)
+)
+
+// asFlag leaves out the library's name, which the command has said already, and
+// names the flag where the library names its Config's field. command
+// is a pointer to the command's struct, whose fields are named alike.
+func asFlag(command any, err error) error {
+	text := libraryName.ReplaceAllString(err.Error(), "")
+	if m := libraryField.FindStringSubmatch(text); m != nil {
+		fields := reflect.TypeOf(command).Elem()
+		for _, name := range []string{m[1], strings.TrimSuffix(m[1], "s")} {
+			if _, ok := fields.FieldByName(name); ok {
+				flag := strings.ToLower(wordStart.ReplaceAllString(name, "$1-$2"))
+				return errors.New("--" + flag + strings.TrimPrefix(text, m[0]))
+			}
+		}
+	}
+	return errors.New(text)
+}
+
+// parseError is what is worth saying of kong's error, with what to do about it.
+func parseError(err error) error {
+	var file *settings.FileError
+	if errors.As(err, &file) {
+		return file
+	}
+	if strings.HasPrefix(err.Error(), "expected one of") {
+		return errors.New(`no command given; see "privateer --help"`)
+	}
+	if strings.Contains(err.Error(), "did you mean") {
+		return err
+	}
+	help := strings.TrimSuffix("privateer "+commandOf(err), " ") + " --help"
+	return fmt.Errorf("%w; see %q", err, help)
+}
+
+// commandOf is the command that a wrong command line was for, "" if unknown.
+func commandOf(err error) string {
+	var pe *kong.ParseError
+	if errors.As(err, &pe) && pe.Context != nil {
+		if node := pe.Context.Selected(); node != nil {
+			return node.Name
+		}
+	}
+	return ""
+}
+
+// report says in one line what went wrong, and returns the exit code.
+func report(command string, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	if text := oneLine(err.Error()); text != "" {
+		fmt.Fprintln(os.Stderr, strings.TrimSuffix("privateer "+command, " ")+": "+text)
+	}
+	var e *exit
+	if errors.As(err, &e) {
+		return e.code
+	}
+	return exitFailed
+}
+
+// oneLine makes a text safe to print on a line of a terminal: it may come from
+// a file or from far away.
+func oneLine(s string) string {
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, s)
+}

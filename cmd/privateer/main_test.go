@@ -1,0 +1,40 @@
+package main
+
+import (
+	"flag"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "write what the commands print into the scripts that compare it")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"privateer": main})
+}
+
+// TestScripts plays testdata/script: each is a story of commands, what they
+// print and how they exit. Their own commands are in script_test.go.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Deadline:            time.Now().Add(4 * patience), // a script that hangs has failed
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":  exits,
+			"fails":  fails,
+			"start":  start,
+			"signal": signalTo,
+			"saw":    saw,
+			"await":  await,
+			"gone":   gone,
+		},
+		Setup: func(e *testscript.Env) error {
+			e.Values[processesKey{}] = make(map[string]*process)
+			return nil
+		},
+	})
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/privateer-mq/privateer/client"
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// bodyBytesMax bounds what is read of stdin. The broker's own limit is lower,
+// most often, and is the broker's to tell.
+const bodyBytesMax = 64 << 20
+
+type requestCommand struct {
+	common
+
+	Broker     []string       `sep:"none" default:"tcp://127.0.0.1:5555" help:"Front endpoint of a broker. May be given more than once: they are tried in turn."`
+	Timeout    duration       `default:"2.5s" help:"How long one try waits for its answer."`
+	Retries    countOrZero    `default:"3" help:"Further tries after the first, all under one id."`
+	Deadline   duration       `default:"30s" help:"When the request is of no more use, wherever it is by then."`
+	ID         *requestID     `settings:"none" placeholder:"UUID" help:"Take up the request with this id again, after a restart: its reply, if it has run; the run, if it runs."`
+	AtMostOnce bool           `help:"Never start it a second time, whatever is lost."`
+	NoWait     bool           `help:"Do not wait for a worker: NO_SERVICE if no live one serves SERVICE."`
+	Priority   string         `default:"normal" enum:"low, normal, high" placeholder:"normal" help:"Its place among those that wait: ${enum}."`
+	Header     []header       `sep:"none" placeholder:"K=V" help:"A header for the handler. May be given more than once."`
+	Repeat     countOrZero    `default:"1" help:"How often to send it, each time under a new id. 0: until stopped. Then stdout has a line for each outcome and the totals, no replies."`
+	Interval   durationOrZero `default:"0" help:"Wait between one outcome and the next request."`
+	JSON       bool           `help:"Print a JSON object for each outcome, the reply within, on a line of stdout."`
+
+	Service string  `arg:"" help:"Name of the service."`
+	Body    *string `arg:"" optional:"" help:"The request's body; \"-\" reads it from stdin, and so does no BODY at the end of a pipe."`
+}
+
+// Help is the detailed help.
+func (*requestCommand) Help() string {
+	return "The reply goes to stdout, byte for byte; the outcome and the time it took go to stderr."
+}
+
+// Run sends the request, once or repeatedly.
+func (c *requestCommand) Run() error {
+	if why := protocol.ValidService([]byte(c.Service)); why != "" {
+		return usage(fmt.Errorf("SERVICE: %s", why))
+	}
+	if c.ID != nil && c.Repeat != 1 {
+		return usage(errors.New("--id names one request: it goes with --repeat 1 only"))
+	}
+	body, err := c.body(os.Stdin)
+	if err != nil {
+		return usage(err)
+	}
+	log := c.logger()
+	cl, err := client.New(c.config(log))
+	if err != nil {
+		return usage(asFlag(c, err))
+	}
+	defer cl.Close()
+	if c.Repeat == 1 {
+		return c.once(cl, c.request(body))
+	}
+	return c.repeat(cl, c.request(body))
+}
+
+func (c *requestCommand) config(log zerolog.Logger) client.Config {
+	cfg := client.Config{
+		Brokers:  c.Broker,
+		Timeout:  time.Duration(c.Timeout),
+		Retries:  int(c.Retries),
+		Deadline: time.Duration(c.Deadline),
+		Logger:   log,
+	}
+	if c.Retries == 0 {
+		cfg.Retries = -1 // there, 0 is the default
+	}
+	return cfg
+}
+
+func (c *requestCommand) request(body []byte) client.Request {
+	r := client.Request{
+		Service:    c.Service,
+		Body:       body,
+		AtMostOnce: c.AtMostOnce,
+		NoWait:     c.NoWait,
+		Priority:   map[string]client.Priority{"low": client.Low, "high": client.High}[c.Priority],
+	}
+	if c.ID != nil {
+		r.ID = protocol.ID(*c.ID)
+	}
+	for _, h := range c.Header {
+		r.Headers = append(r.Headers, client.Header{Key: h.key, Value: h.value})
+	}
+	return r
+}
+
+// body is BODY, or what stdin has: when BODY is "-", or absent and stdin a
+// pipe or a file. A terminal is not waited for.
+func (c *requestCommand) body(stdin *os.File) ([]byte, error) {
+	if c.Body != nil && *c.Body != "-" {
+		return []byte(*c.Body), nil
+	}
+	if c.Body == nil {
+		info, err := stdin.Stat()
+		if err != nil || info.Mode()&os.ModeCharDevice != 0 {
+			return nil, nil
+		}
+	}
+	b, err := io.ReadAll(io.LimitReader(stdin, bodyBytesMax+1))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the body from stdin: %w", err)
+	}
+	if len(b) > bodyBytesMax {
+		return nil, fmt.Errorf("the body on stdin is over %d MiB", bodyBytesMax>>20)
+	}
+	return b, nil
+}
+
+// once sends one request. A signal withdraws it.
+func (c *requestCommand) once(cl *client.Client, r client.Request) error {
+	ctx, stop := untilSignal(func() {}, func() { os.Exit(exitMaybe) })
+	defer stop()
+	o := do(ctx, cl, r)
+	if o.misuse != nil {
+		return usage(o.misuse)
+	}
+	var err error
+	if c.JSON {
+		err = o.writeJSON(os.Stdout, true)
+	} else {
+		fmt.Fprintln(os.Stderr, o)
+		err = o.writeReply(os.Stdout)
+	}
+	if err != nil {
+		return fmt.Errorf("%s, but the reply could not be written: %w", o.code, err)
+	}
+	return o.exit()
+}
+
+// repeat sends the request again and again. The first signal lets the request
+// under way finish, the second withdraws it.
+func (c *requestCommand) repeat(cl *client.Client, r client.Request) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	stopping, stop := untilSignal(func() {}, cancel)
+	defer stop()
+	out := bufio.NewWriter(os.Stdout)
+	t := newTally()
+	for n := 0; (c.Repeat == 0 || n < int(c.Repeat)) && stopping.Err() == nil; n++ {
+		if n > 0 && !pause(stopping, time.Duration(c.Interval)) {
+			break
+		}
+		o := do(ctx, cl, r)
+		if o.misuse != nil {
+			return usage(o.misuse)
+		}
+		t.add(o)
+		if c.JSON {
+			_ = o.writeJSON(out, false) // Flush says it
+		} else {
+			fmt.Fprintln(out, o)
+		}
+		if err := out.Flush(); err != nil {
+			return fmt.Errorf("cannot write to stdout: %w", err)
+		}
+	}
+	if err := t.write(os.Stdout, c.JSON); err != nil {
+		return fmt.Errorf("cannot write to stdout: %w", err)
+	}
+	return t.worst.exit()
+}
+
+// pause waits for d and reports whether ctx still stands.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
