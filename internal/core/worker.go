@@ -84,9 +84,6 @@ func (w *worker) free(c *Core) int {
 
 // runsStill reports whether w is busy with an abandoned attempt of r.
 func (w *worker) runsStill(r *request) bool {
-	if r.attempt == 0 || len(w.ghosts) == 0 {
-		return false
-	}
 	for f := range w.ghosts { // any order: the answer does not depend on it
 		if f.id == r.id {
 			return true
