@@ -46,19 +46,16 @@ func (l *loop) run(ctx context.Context) {
 	woke := l.now()
 	var drainEnd time.Duration
 	for {
+		if drainEnd == 0 && ctx.Err() != nil {
+			drainEnd = l.now() + l.cfg.DrainTimeout
+			l.out = l.core.Drain(l.now(), l.out)
+			l.deliver()
+		}
 		l.turn(woke)
-		if ctx.Err() != nil {
-			now := l.now()
-			if drainEnd == 0 {
-				drainEnd = now + l.cfg.DrainTimeout
-				l.out = l.core.Drain(now, l.out)
-				l.deliver()
-			}
-			if now >= drainEnd || l.core.Idle() {
-				l.out = l.core.Leave(now, l.out)
-				l.deliver()
-				return
-			}
+		if now := l.now(); drainEnd != 0 && (now >= drainEnd || l.core.Idle()) {
+			l.out = l.core.Leave(now, l.out)
+			l.deliver()
+			return
 		}
 		wait := l.wait(drainEnd)
 		woke = l.now() + wait
