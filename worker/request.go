@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"context"
+	"sync"
 	"time"
 
 	"github.com/privateer-mq/privateer/protocol"
@@ -15,6 +17,8 @@ type Request struct {
 	Attempt    int       // hand-overs of this request so far, this one included
 	MaybeRerun bool      // an earlier attempt may have run
 	Deadline   time.Time // when the outcome is EXPIRED; ctx ends then
+
+	run *run // nil in a Request that no worker made
 }
 
 // A Header is one user header of a request or reply.
@@ -26,4 +30,60 @@ func (r *Request) Body() []byte {
 		return nil
 	}
 	return r.Frames[0]
+}
+
+// Progress tells the broker that the handler gets on, which renews the
+// attempt's lease, up to the deadline. It never blocks and is safe for
+// concurrent use; call it as often as is convenient.
+func (r *Request) Progress() {
+	if r.run != nil {
+		r.run.progress()
+	}
+}
+
+// SetReplyHeader adds a user header to the reply, or replaces the one with the
+// same key. It goes out with a successful reply and with an error alike. All
+// headers together must fit in 8 KiB, or the outcome is FAILED. Safe for
+// concurrent use; without effect once the handler has returned.
+func (r *Request) SetReplyHeader(key, value string) {
+	if r.run != nil {
+		r.run.headers.set(key, value)
+	}
+}
+
+// Progress is Request.Progress for code that has only the handler's context.
+// It does nothing with any other context.
+func Progress(ctx context.Context) {
+	if r, ok := ctx.Value(runKey{}).(*run); ok {
+		r.progress()
+	}
+}
+
+type runKey struct{}
+
+// replyHeaders are what a handler has set, in the order of first setting.
+type replyHeaders struct {
+	mu   sync.Mutex
+	list []Header
+}
+
+func (h *replyHeaders) set(key, value string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := range h.list {
+		if h.list[i].Key == key {
+			h.list[i].Value = value
+			return
+		}
+	}
+	h.list = append(h.list, Header{key, value})
+}
+
+func (h *replyHeaders) appendTo(m protocol.Meta) protocol.Meta {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, v := range h.list {
+		m = m.AppendHeader(v.Key, v.Value)
+	}
+	return m
 }

@@ -5,9 +5,13 @@ package worker
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/privateer-mq/privateer/internal/link/zmqlink"
 )
 
 // A Handler does the work of one request. It is called on its own goroutine,
@@ -42,6 +46,50 @@ type FramesFunc func(ctx context.Context, r *Request) ([][]byte, error)
 
 // Handle calls f.
 func (f FramesFunc) Handle(ctx context.Context, r *Request) ([][]byte, error) { return f(ctx, r) }
+
+// A Worker takes requests and runs a Handler for them. Make one with New. Its
+// methods are safe for concurrent use; Run may be called once.
+type Worker struct {
+	cfg      Config
+	handler  Handler
+	ran      atomic.Bool
+	counters counters
+}
+
+// New makes a worker. The error names the field of cfg that is out of bounds.
+// cfg's slices are copied.
+func New(cfg Config, h Handler) (*Worker, error) {
+	if h == nil {
+		return nil, errNoHandler
+	}
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	return &Worker{cfg: cfg, handler: h}, nil
+}
+
+var errRanBefore = errors.New("worker: Run was called before; make a new Worker")
+
+// Run serves until ctx is done, then drains: nothing new is taken, what has
+// not been started is handed back, running handlers may finish within
+// Config.DrainTimeout, and the brokers are told. It returns nil after a clean
+// drain and *UnacknowledgedError if replies may not have reached their broker,
+// at once with another error if an endpoint cannot be used. A broker that is
+// away is no error: Run connects again and again.
+//
+// Handlers that ignore the end of their context are left behind after a second.
+func (w *Worker) Run(ctx context.Context) error {
+	if w.ran.Swap(true) {
+		return errRanBefore
+	}
+	host, err := zmqlink.For(w.cfg.Brokers...)
+	if err != nil {
+		return err
+	}
+	err = newLoop(w, host).run(ctx)
+	return errors.Join(err, host.Close())
+}
 
 // Config says which brokers a worker joins and what it offers. The zero value
 // joins a broker on this host and offers the service "default".

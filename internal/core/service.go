@@ -157,6 +157,7 @@ func (c *Core) settle() {
 			if s := w.reserved; s != nil && w.runs.size == 0 {
 				c.match(s)
 			}
+			c.offerLone(w)
 			for w.free(c) > 0 && w.resting.head != nil {
 				o := w.resting.head
 				w.resting.remove(o)
@@ -166,6 +167,19 @@ func (c *Core) settle() {
 			}
 		}
 		c.spareServices, c.spareWorkers = services, workers
+	}
+}
+
+// offerLone looks at the lone requests of w's services: none of them could be
+// given to w, nor reserve it, while w held a lone request or took nothing.
+func (c *Core) offerLone(w *worker) {
+	if w.runs.size > 0 || w.free(c) <= 0 {
+		return
+	}
+	for _, o := range w.offers {
+		if o.s.lone.head != nil {
+			c.match(o.s)
+		}
 	}
 }
 

@@ -1,0 +1,93 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// Check verifies what must always hold; tests call it after every step. It
+// takes time in proportion to what is remembered.
+func (s *Session) Check() error {
+	c := &s.counters
+	var sum struct {
+		n, active, stuck, unlisted, unsent int
+		bytes                              int64
+	}
+	for _, l := range [...]*entryList{&s.gated, &s.waiting, &s.running, &s.finished, &s.kept, &s.idOnly} {
+		n := 0
+		for e := l.first; e != nil; e = e.next {
+			n++
+			if err := s.checkEntry(e, l); err != nil {
+				return fmt.Errorf("%s in %s: %w", e.ID, l.state, err)
+			}
+			switch {
+			case e.slot && e.answered:
+				sum.stuck++
+				if s.remembers(e) {
+					sum.unlisted++
+				}
+			case e.slot:
+				sum.active++
+			}
+			if e.unsent {
+				sum.unsent++
+			}
+			if l == &s.kept {
+				sum.bytes += e.bytes
+			}
+		}
+		if n != l.n {
+			return fmt.Errorf("list of %s: %d entries, counted %d", l.state, n, l.n)
+		}
+		sum.n += n
+	}
+	switch {
+	case sum.n != len(s.entries) || sum.n != len(s.times):
+		return fmt.Errorf("%d entries in lists, %d by id, %d by time", sum.n, len(s.entries), len(s.times))
+	case sum.active != s.active || sum.stuck != s.stuck || sum.unlisted != s.unlisted || sum.unsent != s.unsent || sum.bytes != s.keptBytes:
+		return fmt.Errorf("active %d, stuck %d, unsent %d, kept bytes %d; counted %+v",
+			s.active, s.stuck, s.unsent, s.keptBytes, sum)
+	case s.keptBytes > s.cfg.RetainBytes:
+		return fmt.Errorf("kept %d bytes of %d allowed", s.keptBytes, s.cfg.RetainBytes)
+	case s.held() > protocol.EntriesMax:
+		return fmt.Errorf("%d entries held", s.held())
+	case len(s.entries) > s.cfg.IDsMax:
+		return fmt.Errorf("%d ids of %d allowed", len(s.entries), s.cfg.IDsMax)
+	case c.acked > c.sent:
+		return fmt.Errorf("acknowledged %d of %d sent", c.acked, c.sent)
+	case s.phase == joined && (c.broken || c.received == 0 || c.sent == 0):
+		return fmt.Errorf("joined on link %+v", *c)
+	case s.draining && s.gated.n+s.waiting.n > 0:
+		return errors.New("draining with unstarted requests")
+	case s.gated.n > 0 && s.phase == joined && !s.gateWant && s.gateSeq == 0:
+		return errors.New("gated requests wait for nothing")
+	}
+	return nil
+}
+
+func (s *Session) checkEntry(e *entry, l *entryList) error {
+	replied := l == &s.finished || l == &s.kept
+	switch {
+	case s.entries[e.ID] != e:
+		return errors.New("not the one by this id")
+	case e.in != l:
+		return errors.New("believes to be in another list")
+	case e.heapIndex >= len(s.times) || s.times[e.heapIndex] != e:
+		return errors.New("not where it should be by time")
+	case e.slot && (l == &s.gated || l == &s.waiting):
+		return errors.New("a handler runs for an unstarted request")
+	case l == &s.running && !e.slot:
+		return errors.New("running without a handler")
+	case replied && e.code == protocol.CodeNone:
+		return errors.New("no reply")
+	case replied && e.slot && !e.answered:
+		return errors.New("answered, and the handler does not count as such")
+	case l == &s.kept && !e.final():
+		return errors.New("kept, but may not answer")
+	case e.unsent && l != &s.finished:
+		return errors.New("unsent reply of an entry that waits for nothing")
+	}
+	return nil
+}

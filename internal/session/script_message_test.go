@@ -1,0 +1,89 @@
+package session
+
+import (
+	"strings"
+	"time"
+
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+var commands = map[string]protocol.Command{
+	"WELCOME": protocol.Welcome, "REQUEST": protocol.Request, "CANCEL": protocol.Cancel,
+	"ACK": protocol.Ack, "HEARTBEAT": protocol.Heartbeat, "DISCONNECT": protocol.Disconnect,
+}
+
+var codes = map[string]protocol.Code{
+	"withdrawn": protocol.ReasonWithdrawn, "expired": protocol.ReasonExpired, "lease": protocol.ReasonLease,
+	"superseded": protocol.ReasonSuperseded, "unknown": protocol.ReasonUnknown, "shutdown": protocol.ReasonShutdown,
+	"invalid": protocol.ReasonInvalid, "version": protocol.ReasonVersion, "full": protocol.ReasonFull,
+	"reset": protocol.ReasonReset,
+}
+
+// message makes the broker's message of a "recv" line.
+func (d *driver) message(command string, f map[string]string) *protocol.Message {
+	m := &protocol.Message{
+		Command: commands[command], Link: d.s.counters.number, Ack: d.s.counters.sent, Epoch: 1,
+		SentMS: uint32(d.now / time.Millisecond),
+	}
+	if m.Command == 0 {
+		d.t.Fatalf("unknown command %q", command)
+	}
+	set := func(key string, to *uint32) {
+		if v := f[key]; v != "" {
+			*to = uint32(d.number(v))
+		}
+	}
+	set("link", &m.Link)
+	if m.Command != protocol.Disconnect {
+		m.Seq = d.seq[m.Link] + 1
+		set("seq", &m.Seq)
+		d.seq[m.Link] = m.Seq
+	}
+	set("ack", &m.Ack)
+	if v := f["epoch"]; v != "" {
+		m.Epoch = d.number(v)
+	}
+	if v := f["late"]; v != "" {
+		m.SentMS -= uint32(d.duration(v) / time.Millisecond)
+	}
+	if v := f["code"]; v != "" {
+		m.Code = codes[v]
+	}
+	if v := f["id"]; v != "" {
+		m.ID, m.Number, m.Service, m.RemainingMS = id(v), 1, []byte("echo"), 30_000
+		m.Body = [][]byte{[]byte("work")}
+	}
+	set("attempt", &m.Number)
+	if v := f["left"]; v != "" {
+		m.RemainingMS = uint32(d.duration(v) / time.Millisecond)
+	}
+	if v := f["service"]; v != "" {
+		m.Service = []byte(v)
+	}
+	for _, v := range flagList {
+		if _, ok := f[v.name]; ok {
+			m.Flags |= v.f
+		}
+	}
+	if m.Command == protocol.Welcome {
+		m.Intervals = &protocol.Intervals{HeartbeatMS: 1000, Liveness: 3, ReconnectMaxMS: 2000, RetentionMS: 30_000}
+		set("heartbeat", &m.Intervals.HeartbeatMS)
+		m.Limits = &protocol.Limits{MessageBytesMax: 1 << 20, FramesMax: 1024}
+	}
+	for _, v := range strings.FieldsFunc(f["acks"], func(r rune) bool { return r == ',' }) {
+		parts := strings.Split(v, ":")
+		a := protocol.Acked{ID: id(parts[0]), Attempt: uint32(d.number(parts[1])), Epoch: 1, RemainingMS: 30_000}
+		for _, p := range parts[2:] {
+			switch {
+			case p == "superseded":
+				a.Superseded = true
+			case p[0] == '@':
+				a.Epoch = d.number(p[1:])
+			default:
+				a.RemainingMS = uint32(d.duration(p) / time.Millisecond)
+			}
+		}
+		m.Acks = append(m.Acks, a)
+	}
+	return m
+}

@@ -1,0 +1,142 @@
+package worker
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/privateer-mq/privateer/internal/link"
+	"github.com/privateer-mq/privateer/internal/session"
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// apply does what p's session has put out, in order. What follows from doing
+// it is appended, and done as well.
+func (l *loop) apply(now time.Duration, p *peer) {
+	for i := 0; i < len(l.out); i++ { // it grows while it is walked
+		o := l.out[i]
+		switch o.Kind {
+		case session.Open:
+			l.open(now, p)
+		case session.Close:
+			l.close(p)
+		case session.Send:
+			l.send(now, p, o.Message)
+		case session.Start:
+			l.startRun(p, o.Run)
+		case session.CancelRun:
+			if r := l.runs[runID{p.index, o.Fence.ID}]; r != nil {
+				r.over = min(r.over, now)
+				r.cancel(causes[o.Cause])
+			}
+		case session.Report:
+			l.report(p, &o)
+		case session.Drop:
+			l.w.counters.dropped[o.Reason].Add(1)
+		case session.Done:
+			p.done = true
+			l.unacked += o.Count
+		}
+	}
+	clear(l.out)
+	l.out = l.out[:0]
+}
+
+// open makes p's socket, with a fresh routing id.
+func (l *loop) open(now time.Duration, p *peer) {
+	id := make([]byte, 16)
+	rand.Read(id) // never fails
+	made, err := l.host.Open(link.Options{
+		Role: link.Dealer, Endpoints: []string{p.endpoint}, Identity: id,
+		SendMax: sendMax, RecvMax: l.cfg.Concurrency + 2,
+		ReconnectMin: 10 * time.Millisecond, ReconnectMax: l.cfg.ReconnectMax,
+		ConnectTimeout: 3 * time.Second, Monitor: true,
+	})
+	switch {
+	case err == nil:
+		p.link, p.everOpen = made, true
+		l.out = p.session.Opened(now, l.out)
+	case p.everOpen:
+		l.out = p.session.OpenFailed(now, err.Error(), l.out)
+	default: // the endpoint itself is wrong: nothing will change that
+		l.fatal = fmt.Errorf("Config.Brokers: %w", err)
+	}
+}
+
+func (l *loop) close(p *peer) {
+	if p.link == nil {
+		return
+	}
+	if err := p.link.Close(); err != nil {
+		p.log.Error().Err(err).Msg("closing the socket failed")
+	}
+	p.link = nil
+}
+
+// send numbers m, sends it and tells the session what became of it.
+func (l *loop) send(now time.Duration, p *peer, m *protocol.Message) {
+	if p.link == nil || !p.session.Stamp(now, m) {
+		return
+	}
+	l.frames, l.buf = protocol.AppendFrames(l.frames[:0], l.buf[:0], protocol.BackIn, m)
+	err := p.link.Send(nil, l.frames...)
+	clear(l.frames)
+	if cap(l.buf) > bufferKept {
+		l.buf = nil
+	}
+	p.session.Sent(now, m, err == nil)
+}
+
+// startRun calls the handler on a goroutine of its own.
+func (l *loop) startRun(p *peer, x *session.Run) {
+	r := &run{
+		runID: runID{p.index, x.ID}, inbox: l.inbox,
+		fence: x.Fence, service: x.Service, over: x.Deadline,
+	}
+	ctx := context.WithValue(context.Background(), runKey{}, r)
+	ctx, r.cancel = context.WithCancelCause(ctx)
+	deadline := l.start.Add(x.Deadline)
+	ctx, stop := context.WithDeadlineCause(ctx, deadline, ErrExpired)
+	request := &Request{
+		ID: x.ID, Service: x.Service, Frames: x.Frames, Attempt: int(x.Attempt),
+		MaybeRerun: x.MaybeRerun, Deadline: deadline, run: r,
+	}
+	for k, v := range x.Meta.Headers() {
+		request.Headers = append(request.Headers, Header{k, v})
+	}
+	l.runs[r.runID] = r
+	l.w.counters.started.Add(1)
+	l.w.counters.running.Store(uint64(len(l.runs)))
+	go func() {
+		defer stop()
+		r.do(ctx, l.w.handler, request)
+	}()
+}
+
+// report counts and logs one change of state.
+func (l *loop) report(p *peer, o *session.Output) {
+	c := &l.w.counters
+	c.events[o.Event].Add(1)
+	if o.Event == session.Answered {
+		c.answered[o.Code].Add(1)
+	}
+	e := p.log.WithLevel(levelOf(p, o.Event))
+	if !o.Fence.ID.IsZero() {
+		e = e.Stringer("request_id", o.Fence.ID).Uint32("attempt", o.Fence.Attempt)
+	}
+	if o.Code != protocol.CodeNone {
+		cmd := protocol.Reply
+		if o.Event == session.Refused {
+			cmd = protocol.Disconnect
+		}
+		e = e.Str("code", protocol.CodeName(cmd, o.Code))
+	}
+	if o.Text != "" {
+		e = e.Str("reason", o.Text)
+	}
+	if o.For > 0 {
+		e = e.Dur("for", o.For)
+	}
+	e.Str("state", o.Event.String()).Msg(messages[o.Event])
+}

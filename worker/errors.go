@@ -1,0 +1,74 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/privateer-mq/privateer/internal/session"
+)
+
+// Why a handler's context has ended: context.Cause(ctx) is one of these.
+var (
+	// ErrWithdrawn: the client no longer wants the outcome.
+	ErrWithdrawn = errors.New("the client has withdrawn the request")
+	// ErrExpired: the request's deadline has passed. It is also a
+	// context.DeadlineExceeded.
+	ErrExpired = fmt.Errorf("the request's deadline has passed: %w", context.DeadlineExceeded)
+	// ErrLeaseOver: the attempt ran too long without progress; another worker
+	// may be given the request.
+	ErrLeaseOver = errors.New("the attempt's lease is over")
+	// ErrSuperseded: another attempt has finished.
+	ErrSuperseded = errors.New("another attempt has finished")
+	// ErrTaskTimeout: it ran longer than Config.TaskTimeout.
+	ErrTaskTimeout = errors.New("the task time-out is over")
+	// ErrDraining: the worker is stopping, and its drain time-out is over.
+	ErrDraining = errors.New("the worker is stopping")
+)
+
+var causes = map[session.Cause]error{
+	session.CauseWithdrawn:   ErrWithdrawn,
+	session.CauseExpired:     ErrExpired,
+	session.CauseLease:       ErrLeaseOver,
+	session.CauseSuperseded:  ErrSuperseded,
+	session.CauseTaskTimeout: ErrTaskTimeout,
+	session.CauseDrain:       ErrDraining,
+}
+
+// An UnacknowledgedError is what Run returns when it ended before a broker had
+// acknowledged every reply: those requests may be run again elsewhere.
+type UnacknowledgedError struct {
+	Replies int
+}
+
+func (e *UnacknowledgedError) Error() string {
+	return fmt.Sprintf("worker stopped before %d replies were acknowledged by a broker", e.Replies)
+}
+
+type retryError struct{ err error }
+
+func (e *retryError) Error() string { return e.err.Error() }
+func (e *retryError) Unwrap() error { return e.err }
+
+// Retry makes of err, which must not be nil, the request to hand the work out
+// again later: to this worker or another, after a pause, as often as the
+// broker's limit of attempts allows.
+func Retry(err error) error {
+	if err == nil {
+		err = errors.New("the handler asks for a retry")
+	}
+	return &retryError{err}
+}
+
+// A RejectError is the outcome FAILED with a code of the handler's own. The
+// client sees both texts.
+type RejectError struct {
+	Code    string // at most 256 bytes travel
+	Message string
+}
+
+func (e *RejectError) Error() string { return e.Code + ": " + e.Message }
+
+// Reject makes an error that ends the request as FAILED, with code and msg for
+// the client.
+func Reject(code, msg string) error { return &RejectError{code, msg} }

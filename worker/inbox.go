@@ -1,0 +1,43 @@
+package worker
+
+import (
+	"sync"
+
+	"github.com/privateer-mq/privateer/internal/link"
+	"github.com/privateer-mq/privateer/internal/session"
+)
+
+// A notice is what a run tells the loop: that it gets on, or has returned.
+type notice struct {
+	run       *run
+	returned  bool
+	completed bool // ... and not by a panic or runtime.Goexit
+	result    session.Result
+	panicked  string
+	stack     []byte
+}
+
+// An inbox brings notices from the handlers' goroutines to the loop. Each run
+// has at most two in it, so it is bounded by the concurrency.
+type inbox struct {
+	host link.Host
+
+	mu   sync.Mutex
+	list []notice
+}
+
+func (b *inbox) put(n notice) {
+	b.mu.Lock()
+	b.list = append(b.list, n)
+	b.mu.Unlock()
+	b.host.Wake()
+}
+
+// take returns what has come in since, and keeps spare for what comes next.
+func (b *inbox) take(spare []notice) []notice {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := b.list
+	b.list = spare[:0]
+	return list
+}

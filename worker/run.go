@@ -1,0 +1,108 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/privateer-mq/privateer/internal/session"
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// The longest texts of an error that travel: with the headers, they share the
+// 8 KiB of end-to-end fields.
+const (
+	errorTextBytesMax = 4 << 10
+	errorCodeBytesMax = 256
+)
+
+// A runID names a run: an id runs at most once for each broker.
+type runID struct {
+	broker int
+	id     protocol.ID
+}
+
+// A run is one call of the handler. The loop starts it and forgets it when it
+// has returned; what it says on the way goes through the inbox.
+type run struct {
+	runID
+	inbox   *inbox
+	cancel  context.CancelCauseFunc
+	headers replyHeaders
+	told    atomic.Bool // its progress is in the inbox already
+
+	// The loop's own.
+	fence   session.Fence
+	service string
+	over    time.Duration // when its context ends, or has ended
+	ignored bool          // it was reported for not having returned since
+}
+
+func (r *run) progress() {
+	if !r.told.Swap(true) {
+		r.inbox.put(notice{run: r})
+	}
+}
+
+// do calls the handler and hands in what became of it. It is the body of the
+// run's goroutine.
+func (r *run) do(ctx context.Context, h Handler, request *Request) {
+	n := notice{run: r, returned: true}
+	defer func() {
+		n.result.Meta = r.headers.appendTo(n.result.Meta)
+		n.result.Expired = errors.Is(context.Cause(ctx), ErrExpired)
+		r.inbox.put(n)
+	}()
+	defer func() {
+		if !n.completed {
+			n.panicked, n.stack = "panic: handler ended its goroutine", debug.Stack()
+			if v := recover(); v != nil {
+				n.panicked = fmt.Sprint("panic: ", v)
+			}
+			n.result = failed(n.panicked, "")
+		}
+	}()
+	frames, err := h.Handle(ctx, request)
+	n.result, n.completed = result(frames, err), true
+}
+
+// result turns what a handler returned into what the broker is told.
+func result(frames [][]byte, err error) session.Result {
+	if err == nil {
+		return session.Result{Code: protocol.OK, Frames: frames}
+	}
+	var retry *retryError
+	if errors.As(err, &retry) {
+		r := failed(err.Error(), "")
+		r.Code = protocol.Retry
+		return r
+	}
+	var reject *RejectError
+	if errors.As(err, &reject) {
+		return failed(reject.Message, reject.Code)
+	}
+	return failed(err.Error(), "")
+}
+
+func failed(text, code string) session.Result {
+	m := protocol.ErrorMeta(cut(text, errorTextBytesMax))
+	if code != "" {
+		m = m.Append(protocol.MetaErrorCode, cut(code, errorCodeBytesMax))
+	}
+	return session.Result{Code: protocol.Failed, Meta: m}
+}
+
+// cut shortens s to n bytes at most, at the end of a character.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}

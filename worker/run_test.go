@@ -1,0 +1,43 @@
+package worker
+
+import (
+	"context"
+	"testing"
+
+	"github.com/privateer-mq/privateer/internal/link"
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// The loop may look at the clock just before the deadline and take the result
+// just after it: the run says itself that its context had ended.
+func TestRunSaysThatItsDeadlineHasPassed(t *testing.T) {
+	for cause, expired := range map[error]bool{ErrExpired: true, ErrWithdrawn: false} {
+		r := &run{inbox: &inbox{host: link.NewMemory()}}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		r.do(ctx, HandlerFunc(func(ctx context.Context, _ *Request) ([]byte, error) { return nil, ctx.Err() }), &Request{run: r})
+		got := r.inbox.take(nil)
+		if len(got) != 1 || got[0].result.Code != protocol.Failed || got[0].result.Expired != expired {
+			t.Errorf("%v: %+v", cause, got)
+		}
+	}
+}
+
+// Progress is cheap to say: until the loop has looked, once is enough.
+func TestProgressIsTakenOnce(t *testing.T) {
+	r := &run{inbox: &inbox{host: link.NewMemory()}}
+	request := &Request{run: r}
+	request.Progress()
+	Progress(context.WithValue(t.Context(), runKey{}, r))
+	if got := r.inbox.take(nil); len(got) != 1 {
+		t.Errorf("%d notices", len(got))
+	}
+	r.told.Store(false)
+	request.Progress()
+	if got := r.inbox.take(nil); len(got) != 1 {
+		t.Errorf("%d notices after the loop has looked", len(got))
+	}
+	new(Request).Progress() // made by nobody: does nothing
+	Progress(t.Context())
+	new(Request).SetReplyHeader("k", "v")
+}
