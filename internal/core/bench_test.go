@@ -18,7 +18,6 @@ type mill struct {
 	workers map[string]*actor
 	out     []Output
 	msg     protocol.Message
-	done    int
 	body    [][]byte
 }
 

@@ -40,9 +40,16 @@ func (c *Core) armWorker(w *worker) {
 
 // beat sends a heartbeat, and with it the acknowledgements that wait.
 func (c *Core) beat(w *worker) {
-	w.beatAt = c.now + c.cfg.Heartbeat
+	w.beatAt = c.nextBeat()
 	c.tell(w, protocol.Message{Command: protocol.Heartbeat, Epoch: c.cfg.Epoch, Acks: c.takeAcks(w),
 		Flags: protocol.Flags(0).With(protocol.Draining, c.draining)})
+}
+
+// nextBeat is a heartbeat from now at the latest, on a grid: many workers then
+// cost few turns.
+func (c *Core) nextBeat() time.Duration {
+	grid := max(c.cfg.Heartbeat/8, wheelTick)
+	return (c.now + c.cfg.Heartbeat) / grid * grid
 }
 
 // silence: nothing was heard of w for liveness. What it held is handed on.

@@ -318,7 +318,7 @@ func (c *Core) ready(w *worker, m *protocol.Message) {
 	}
 	w.credit = int(m.Credit)
 	w.draining = m.Flags.Has(protocol.Draining)
-	w.beatAt = c.now + c.cfg.Heartbeat
+	w.beatAt = c.nextBeat()
 	c.event(Event{What: EventWorkerReady, Worker: w.instance, Service: w.offers[0].s.name})
 	if w.legacy {
 		for w.runs.head != nil { // it has no lists: READY says that it holds nothing

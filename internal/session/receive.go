@@ -53,6 +53,9 @@ func (s *Session) take(now time.Duration, m *protocol.Message, excess time.Durat
 	case protocol.Cancel:
 		return s.cancel(m, out)
 	case protocol.Ack, protocol.Heartbeat:
+		if m.Command == protocol.Heartbeat && now >= s.beatAt-s.heartbeat/2 {
+			s.beatAt = now // in step with the broker, whose workers then cost it few turns
+		}
 		for i := range m.Acks {
 			out = s.acknowledged(now, &m.Acks[i], excess, out)
 		}

@@ -32,7 +32,6 @@ type cluster struct {
 	broker      *member
 	front, back string // the broker's endpoints
 
-	mu      sync.Mutex
 	workers []*member
 }
 
@@ -100,7 +99,7 @@ func (c *cluster) launch(args ...string) (*member, error) {
 func (c *cluster) watch(ctx context.Context, end context.CancelCauseFunc) {
 	select {
 	case <-c.broker.proc.Done():
-		end(fmt.Errorf("the broker died: %v", c.broker.proc.Err()))
+		end(fmt.Errorf("the broker died: %w", c.broker.proc.Err()))
 	case <-ctx.Done():
 	}
 }
