@@ -178,10 +178,10 @@ func (c *Core) adoptUnknown(w *worker, e *protocol.Entry) {
 	if len(c.requests) >= 2*c.cfg.MaxQueue {
 		return // over every bound: its client's retry is told OVERLOADED
 	}
-	r := &request{id: e.ID, svc: &c.nowhere, handed: true, rerun: true, accepted: c.now, deadline: deadline,
-		flags: e.Flags & protocol.AtMostOnce, digest: e.Digest}
+	r := c.newRequest()
+	r.id, r.svc, r.flags, r.digest = e.ID, &c.nowhere, e.Flags&protocol.AtMostOnce, e.Digest
+	r.accepted, r.deadline, r.handed, r.rerun = c.now, deadline, true, true
 	c.nowhere.open++
-	r.timer.owner = r
 	c.requests[r.id] = r
 	if e.State == protocol.Kept {
 		c.keep(r, w, e)
@@ -194,7 +194,8 @@ func (c *Core) adoptUnknown(w *worker, e *protocol.Entry) {
 func (c *Core) adopt(r *request, w *worker, e *protocol.Entry) {
 	c.unplace(r)
 	c.counters.Adopted++
-	r.run = &run{w: w, before: true, attempt: e.Attempt, epoch: e.Epoch, seen: w.lists}
+	r.run = c.newRun()
+	*r.run = run{w: w, before: true, attempt: e.Attempt, epoch: e.Epoch, seen: w.lists}
 	r.handed = true
 	r.attempt = max(r.attempt, e.Attempt)
 	r.enter(assigned)
@@ -213,7 +214,8 @@ func (c *Core) adopt(r *request, w *worker, e *protocol.Entry) {
 func (c *Core) keep(r *request, w *worker, e *protocol.Entry) {
 	c.stopOther(r, w)
 	c.unplace(r)
-	r.run = &run{w: w, before: true, attempt: e.Attempt, epoch: e.Epoch, seen: w.lists}
+	r.run = c.newRun()
+	*r.run = run{w: w, before: true, attempt: e.Attempt, epoch: e.Epoch, seen: w.lists}
 	r.handed = true
 	r.attempt = max(r.attempt, e.Attempt)
 	r.enter(kept)

@@ -148,10 +148,11 @@ func (c *Core) first(from Peer, m *protocol.Message, size int64) {
 	if mayHaveRun && c.windowEnd <= c.now {
 		rerun = true
 	}
-	r := &request{id: m.ID, svc: s, flags: m.Flags & (protocol.AtMostOnce | protocol.Finish), plain: from.Dialect == Plain,
-		accepted: c.now, deadline: c.now + remaining, rerun: rerun, handed: mayHaveRun}
+	r := c.newRequest()
+	r.id, r.svc, r.flags = m.ID, s, m.Flags&(protocol.AtMostOnce|protocol.Finish)
+	r.plain, r.rerun, r.handed = from.Dialect == Plain, rerun, mayHaveRun
+	r.accepted, r.deadline = c.now, c.now+remaining
 	s.open++
-	r.timer.owner = r
 	c.takeBody(r, m, size)
 	c.hear(r, from, m)
 	c.requests[r.id] = r

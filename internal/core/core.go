@@ -85,6 +85,9 @@ type Core struct {
 	draining    bool
 	nowhere     service // of requests whose service is not known yet
 
+	spareRequests []*request // ended, to be used again
+	spareRuns     []*run
+
 	dirtyServices, spareServices []*service
 	dirtyWorkers, spareWorkers   []*worker
 

@@ -98,10 +98,11 @@ func (c *Core) RequeueDead(now time.Duration, id, fresh protocol.ID, out []Outpu
 		return c.end(), false
 	}
 	c.removeDead(d)
-	r := &request{id: fresh, svc: s, flags: d.flags, hasBody: true, body: d.Body, size: bodyBytes(d.Body), meta: d.meta,
-		priority: d.priority, rerun: true, accepted: c.now, deadline: c.now + c.cfg.DefaultDeadline,
-		digest: protocol.Digest(fresh, []byte(d.Service), d.flags, d.Body)}
-	r.timer.owner = r
+	r := c.newRequest()
+	r.id, r.svc, r.flags, r.priority, r.rerun = fresh, s, d.flags, d.priority, true
+	r.hasBody, r.body, r.size, r.meta = true, d.Body, bodyBytes(d.Body), d.meta
+	r.accepted, r.deadline = c.now, c.now+c.cfg.DefaultDeadline
+	r.digest = protocol.Digest(fresh, s.wire, d.flags, d.Body)
 	s.open++
 	c.queueBytes += r.size
 	c.requests[fresh] = r

@@ -51,25 +51,30 @@ func (c *Core) finish(r *request, o outcome) {
 	c.sweepService(r.svc)
 	c.counters.Outcomes[o.code]++
 	c.event(Event{What: EventFinished, ID: r.id, Service: r.svc.name, Attempt: o.attempt, Code: o.code})
-	for _, rt := range r.routes() {
-		c.answer(r.id, rt, o)
-	}
-	if r.plain {
+	c.answerAll(r, o)
+	plain := r.plain
+	f := finished{id: r.id, code: o.code, certainty: o.certainty, retryable: o.retryable, attempt: o.attempt,
+		digest: r.digest, deadline: r.deadline}
+	c.freeRequest(r)
+	if plain {
 		return // nobody can ask for it again
 	}
 	if o.meta == nil {
 		o.meta = protocol.ErrorMeta(o.text)
 	}
-	c.remember(&finished{id: r.id, code: o.code, certainty: o.certainty, retryable: o.retryable, attempt: o.attempt,
-		digest: r.digest, deadline: r.deadline, meta: o.meta}, o.body)
+	f.meta = o.meta
+	c.remember(&f, o.body)
 }
 
-// routes are all routes of r, the first one first.
-func (r *request) routes() []route {
+// answerAll sends an outcome to all routes of r.
+func (c *Core) answerAll(r *request, o outcome) {
 	if r.first.try == 0 {
-		return nil
+		return // nobody has asked here
 	}
-	return append([]route{r.first}, r.others...)
+	c.answer(r.id, r.first, o)
+	for _, rt := range r.others {
+		c.answer(r.id, rt, o)
+	}
 }
 
 // remember puts f into the table of finished ids.

@@ -302,6 +302,7 @@ func (c *Core) unassign(r *request) {
 	if w.lone == r {
 		w.lone = nil
 	}
+	c.freeRun(r.run)
 	r.run = nil
 	c.regain(w)
 }
@@ -333,10 +334,8 @@ func (c *Core) Leave(now time.Duration, out []Output) []Output {
 	c.begin(now, out)
 	for _, r := range c.open() {
 		if r.state == queued && !r.handed && r.first.try != 0 {
-			for _, rt := range r.routes() {
-				c.answer(r.id, rt, outcome{code: protocol.DrainingNow, certainty: protocol.NotStarted, retryAfter: c.cfg.Heartbeat,
-					text: "this broker is shutting down; ask another, or again when it is back"})
-			}
+			c.answerAll(r, outcome{code: protocol.DrainingNow, certainty: protocol.NotStarted, retryAfter: c.cfg.Heartbeat,
+				text: "this broker is shutting down; ask another, or again when it is back"})
 		}
 	}
 	c.spareWorkers = c.spareWorkers[:0]

@@ -103,6 +103,49 @@ type run struct {
 	seen    uint32        // the worker's list that named it last
 }
 
+// sparesMax bounds the requests and runs that are kept for use again.
+const sparesMax = 4096
+
+// newRequest and newRun take a spare one where there is one: most requests are
+// short-lived, and need cost the garbage collector nothing.
+func (c *Core) newRequest() *request {
+	n := len(c.spareRequests)
+	if n == 0 {
+		r := &request{}
+		r.timer.owner = r
+		return r
+	}
+	r := c.spareRequests[n-1]
+	c.spareRequests = c.spareRequests[:n-1]
+	return r
+}
+
+// freeRequest: r is done, and nothing refers to it any more.
+func (c *Core) freeRequest(r *request) {
+	*r = request{}
+	r.timer.owner = r
+	if len(c.spareRequests) < sparesMax {
+		c.spareRequests = append(c.spareRequests, r)
+	}
+}
+
+func (c *Core) newRun() *run {
+	n := len(c.spareRuns)
+	if n == 0 {
+		return &run{}
+	}
+	x := c.spareRuns[n-1]
+	c.spareRuns = c.spareRuns[:n-1]
+	return x
+}
+
+func (c *Core) freeRun(x *run) {
+	*x = run{}
+	if len(c.spareRuns) < sparesMax {
+		c.spareRuns = append(c.spareRuns, x)
+	}
+}
+
 // A fence names one attempt.
 type fence struct {
 	id      protocol.ID

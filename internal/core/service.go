@@ -277,7 +277,8 @@ func (c *Core) handOut(r *request, w *worker) {
 	if w.legacy && lease == 0 {
 		lease = legacyLease
 	}
-	r.run = &run{w: w, before: r.handed, attempt: r.attempt, epoch: c.cfg.Epoch, lease: lease, seen: w.lists}
+	r.run = c.newRun()
+	*r.run = run{w: w, before: r.handed, attempt: r.attempt, epoch: c.cfg.Epoch, lease: lease, seen: w.lists}
 	r.enter(assigned)
 	w.runs.pushBack(r)
 	c.assigned++
