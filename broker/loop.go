@@ -16,6 +16,7 @@ const (
 	roundsMax   = 64  // batches taken before a turn ends, after a stop
 	waitMax     = 100 * time.Millisecond
 	drainedPoll = 10 * time.Millisecond
+	farewell    = 200 * time.Millisecond // after the last answer, before the ports are closed
 )
 
 // A loop owns both ports and the core: one goroutine, no lock. A turn reads
@@ -55,6 +56,7 @@ func (l *loop) run(ctx context.Context) {
 		if now := l.now(); drainEnd != 0 && (now >= drainEnd || l.core.Idle()) {
 			l.out = l.core.Leave(now, l.out)
 			l.deliver()
+			l.farewell(now + farewell)
 			return
 		}
 		wait := l.wait(drainEnd)
@@ -62,6 +64,17 @@ func (l *loop) run(ctx context.Context) {
 		if err := l.host.Wait(wait); err != nil {
 			l.cfg.Logger.Error().Err(err).Msg("waiting for messages failed")
 		}
+	}
+}
+
+// farewell reads on until end, so that the last answers arrive: TCP throws away
+// what is under way to a peer when the socket is closed with input unread.
+func (l *loop) farewell(end time.Duration) {
+	for now := l.now(); now < end; now = l.now() {
+		if err := l.host.Wait(min(end-now, drainedPoll)); err != nil {
+			return
+		}
+		l.turn(l.now())
 	}
 }
 

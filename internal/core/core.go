@@ -83,6 +83,7 @@ type Core struct {
 	probe       timer
 	legacySeq   uint64
 	draining    bool
+	leaving     bool    // nothing more is handed out, nobody may register
 	nowhere     service // of requests whose service is not known yet
 
 	spareRequests []*request // ended, to be used again

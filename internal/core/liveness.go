@@ -332,10 +332,12 @@ func (c *Core) Idle() bool {
 // next start. The workers are told.
 func (c *Core) Leave(now time.Duration, out []Output) []Output {
 	c.begin(now, out)
+	c.leaving = true
 	for _, r := range c.open() {
 		if r.state == queued && !r.handed && r.first.try != 0 {
 			c.answerAll(r, outcome{code: protocol.DrainingNow, certainty: protocol.NotStarted, retryAfter: c.cfg.Heartbeat,
 				text: "this broker is shutting down; ask another, or again when it is back"})
+			c.abandon(r)
 		}
 	}
 	c.spareWorkers = c.spareWorkers[:0]
@@ -349,7 +351,18 @@ func (c *Core) Leave(now time.Duration, out []Output) []Output {
 		}
 		c.disconnect(w.peer, w.link, protocol.ReasonShutdown, "")
 	}
-	out = c.out // nothing more is handed out
-	c.out = nil
-	return out
+	return c.end()
+}
+
+// abandon removes r without an outcome: it was answered DRAINING, which is not
+// recorded under its id.
+func (c *Core) abandon(r *request) {
+	c.unplace(r)
+	r.enter(done)
+	c.wheel.clear(&r.timer)
+	delete(c.requests, r.id)
+	r.svc.open--
+	c.queueBytes -= r.size
+	c.sweepService(r.svc)
+	c.freeRequest(r)
 }

@@ -154,6 +154,9 @@ func (c *Core) settle() {
 		}
 		for _, w := range workers {
 			w.dirty = false
+			if c.leaving {
+				continue
+			}
 			if s := w.reserved; s != nil && w.runs.size == 0 {
 				c.match(s)
 			}
@@ -186,6 +189,9 @@ func (c *Core) offerLone(w *worker) {
 // match hands out what waits at s, as far as there is credit: to the worker
 // that was used least recently.
 func (c *Core) match(s *service) {
+	if c.leaving {
+		return
+	}
 	for s.lone.head != nil && c.dispatchLone(s) {
 	}
 	for {

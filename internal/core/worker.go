@@ -241,6 +241,9 @@ func (c *Core) readyPart(from Peer, m *protocol.Message, known *worker) {
 		w = known
 	}
 	switch {
+	case c.leaving:
+		c.disconnect(from, m.Link, protocol.ReasonShutdown, "this broker is shutting down")
+		return
 	case w == nil && len(c.workers) >= c.cfg.MaxPeers:
 		c.event(Event{What: EventRefused, Reason: "too many workers"})
 		c.disconnect(from, m.Link, protocol.ReasonFull, "this broker's limit of "+itoa(c.cfg.MaxPeers)+" workers is reached")
