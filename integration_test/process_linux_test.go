@@ -1,0 +1,56 @@
+package integration
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+)
+
+// A spawning is a process to start, and where to say how that went.
+type spawning struct {
+	cmd *exec.Cmd
+	err chan<- error
+}
+
+// spawner is the goroutine that starts all processes. The kernel kills a child
+// with Pdeathsig when the thread that started it ends: this one keeps its
+// thread until the test binary ends, in whatever way.
+var spawner = sync.OnceValue(func() chan<- spawning {
+	c := make(chan spawning)
+	go func() {
+		runtime.LockOSThread()
+		for s := range c {
+			s.err <- s.cmd.Start()
+		}
+	}()
+	return c
+})
+
+func spawn(cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	err := make(chan error, 1)
+	spawner() <- spawning{cmd, err}
+	return <-err
+}
+
+// standsStill reports whether every thread of a process is stopped.
+func standsStill(pid int) bool {
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return false
+	}
+	for _, thread := range threads {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/stat", pid, thread.Name()))
+		if err != nil {
+			return false
+		}
+		if _, state, ok := bytes.Cut(stat, []byte(") ")); !ok || state[0] != 'T' {
+			return false
+		}
+	}
+	return true
+}
