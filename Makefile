@@ -33,7 +33,7 @@ deps: ## install libzmq, pkg-config and a C compiler when they are missing
 build: deps ## build ./bin/privateer
 	$(GO) build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/privateer ./cmd/privateer
 
-demo: build ## build, then play the demo: workers and the broker are killed, no request is lost
+demo: build ## build, then play the demo: one worker is killed, one frozen, no request is lost
 	./bin/privateer demo
 
 test: deps ## vet, then all tests: unit, race, fuzz seeds, command line, integration
