@@ -103,7 +103,6 @@ const (
 	DropForeignCancel  What = "foreign_cancel"  // a cancel by a client that does not own the id
 	DropMalformed      What = "malformed"       // refused by the parser
 	DropTombstone      What = "tombstone_full"  // no room to remember a cancel
-	DropOrphan         What = "orphan_reply"    // a kept reply nobody asked for was lost with its worker
 	DropUnlisted       What = "lost_on_the_way" // a hand-over that its worker never took
 )
 
