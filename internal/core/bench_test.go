@@ -15,33 +15,41 @@ type mill struct {
 	c       *Core
 	now     time.Duration
 	n       uint64
-	workers map[string]*actor
+	workers []mate
 	out     []Output
 	msg     protocol.Message
 	body    [][]byte
+}
+
+// A mate is a worker's end of its link. Its routing id is its index, so that
+// the mill itself looks nothing up.
+type mate struct {
+	id       [4]byte
+	seq, ack uint32
+	w        *worker
 }
 
 func newMill(workers, services, credit int) *mill {
 	cfg := testConfig()
 	cfg.MaxQueue, cfg.MaxQueueBytes, cfg.MaxPeers, cfg.MaxServices, cfg.MaxIDs = 4_000_000, 1<<40, 20000, 2000, 40_000_000
 	cfg.MaxAttempts, cfg.Heartbeat, cfg.DefaultDeadline = 3, time.Minute, time.Hour
-	m := &mill{c: New(cfg, 0), workers: map[string]*actor{}, body: [][]byte{make([]byte, 64)}}
-	for i := range workers {
-		name := fmt.Sprintf("w%d", i)
-		m.workers[name] = &actor{name: name, link: 1}
-		m.tell(name, protocol.Message{Command: protocol.Ready, Instance: uint64(i + 1), Credit: uint32(credit), Flags: protocol.Last,
-			Services: [][]byte{fmt.Appendf(nil, "service%d", i%services)}})
-		m.tell(name, protocol.Message{Command: protocol.Heartbeat, Credit: uint32(credit)})
+	m := &mill{c: New(cfg, 0), workers: make([]mate, workers), body: [][]byte{make([]byte, 64)}}
+	for i := range m.workers {
+		binary.BigEndian.PutUint32(m.workers[i].id[:], uint32(i))
+		m.tell(i, protocol.Message{Command: protocol.Ready, Instance: uint64(i + 1), Credit: uint32(credit), Flags: protocol.Last,
+			Services: [][]byte{serviceNames[i%services]}})
+		m.tell(i, protocol.Message{Command: protocol.Heartbeat, Credit: uint32(credit)})
+		m.workers[i].w = m.c.workers[uint64(i+1)]
 	}
 	return m
 }
 
-func (m *mill) tell(worker string, msg protocol.Message) {
-	a := m.workers[worker]
+func (m *mill) tell(i int, msg protocol.Message) {
+	a := &m.workers[i]
 	a.seq++
-	msg.Link, msg.Seq, msg.Ack, msg.Epoch = a.link, a.seq, a.ack, 1
+	msg.Link, msg.Seq, msg.Ack, msg.Epoch = 1, a.seq, a.ack, 1
 	m.msg = msg
-	m.out = m.c.Worker(m.now, Peer{ID: []byte(worker)}, &m.msg, m.out)
+	m.out = m.c.Worker(m.now, Peer{ID: a.id[:]}, &m.msg, m.out)
 	m.deliver()
 }
 
@@ -71,8 +79,7 @@ func (m *mill) deliver() {
 		if o.Kind != Send || o.Side != Back {
 			continue
 		}
-		a := m.workers[string(o.To.ID)]
-		a.ack++
+		m.workers[binary.BigEndian.Uint32(o.To.ID)].ack++
 	}
 	m.out = m.out[:0]
 }
@@ -85,12 +92,14 @@ func BenchmarkRequest(b *testing.B) {
 	} {
 		b.Run(fmt.Sprintf("workers=%d/services=%d/queued=%d", size.workers, size.services, size.queued), func(b *testing.B) {
 			m := newMill(size.workers, size.services, 1)
-			held := m.fill(size.workers, size.services, size.queued)
+			for i := range size.workers + size.queued {
+				m.ask(i%size.services, 0)
+			}
 			runtime.GC()
 			b.ReportAllocs()
 			b.ResetTimer()
 			for i := range b.N {
-				m.turn(held, i, size.services)
+				m.turn(i%size.workers, size.services)
 			}
 			b.StopTimer()
 			if err := m.c.checkBounds(); err != nil {
@@ -100,45 +109,17 @@ func BenchmarkRequest(b *testing.B) {
 	}
 }
 
-// held is what each worker has in hand.
-type heldBy struct {
-	id      protocol.ID
-	attempt uint32
-}
-
-func (m *mill) fill(workers, services, queued int) map[string]heldBy {
-	held := map[string]heldBy{}
-	for i := range workers + queued {
-		m.ask(i%services, 0)
-	}
-	for name := range m.workers {
-		w := m.c.peers[name]
-		if r := w.runs.head; r != nil {
-			held[name] = heldBy{r.id, r.run.attempt}
-		}
-	}
-	return held
-}
-
-// turn finishes one request and asks for another.
-func (m *mill) turn(held map[string]heldBy, i, services int) {
-	name := m.c.peers[millNames[i%len(m.workers)]]
-	r := name.runs.head
-	a := m.workers[millNames[i%len(m.workers)]]
+// turn finishes the request that worker i holds and asks for another.
+func (m *mill) turn(i, services int) {
+	a := &m.workers[i]
+	r := a.w.runs.head
 	a.seq++
 	m.msg = protocol.Message{Command: protocol.Reply, Code: protocol.OK, ID: r.id, Number: r.run.attempt, Epoch: 1,
 		Link: 1, Seq: a.seq, Ack: a.ack, Body: m.body}
-	m.out = m.c.Worker(m.now, name.peer, &m.msg, m.out)
+	m.out = m.c.Worker(m.now, a.w.peer, &m.msg, m.out)
 	m.deliver()
-	m.ask(i%len(m.workers)%services, 0)
+	m.ask(i%services, 0)
 }
-
-var millNames = func() (names [20000]string) {
-	for i := range names {
-		names[i] = fmt.Sprintf("w%d", i)
-	}
-	return
-}()
 
 // BenchmarkMemoryQueued prints the bytes that one queued request costs beside
 // its own.

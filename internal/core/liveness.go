@@ -264,9 +264,13 @@ func (c *Core) windowDue() {
 
 // makeGhost keeps in mind that w may still be busy with f.
 func (c *Core) makeGhost(w *worker, f fence, g ghost) {
-	if !w.legacy && c.workers[w.instance] == w {
-		w.ghosts[f] = g
+	if w.legacy || c.workers[w.instance] != w {
+		return
 	}
+	if w.ghosts == nil { // most workers never have one
+		w.ghosts = map[fence]ghost{}
+	}
+	w.ghosts[f] = g
 }
 
 // stopRun cancels the attempt under way, if there is one, and takes r from its

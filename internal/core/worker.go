@@ -285,7 +285,7 @@ func (c *Core) readyPart(from Peer, m *protocol.Message, known *worker) {
 }
 
 func (c *Core) newWorker(from Peer, m *protocol.Message) *worker {
-	w := &worker{instance: m.Instance, legacy: from.Dialect == PPP, ghosts: map[fence]ghost{}}
+	w := &worker{instance: m.Instance, legacy: from.Dialect == PPP}
 	if w.legacy {
 		c.legacySeq++
 		w.instance = c.legacySeq
