@@ -170,13 +170,16 @@ func (c *Core) adoptUnknown(w *worker, e *protocol.Entry) {
 	}
 	deadline := c.now + fromMS(e.RemainingMS) - c.turnStop
 	if e.State == protocol.IDOnly {
-		if len(c.finished) < c.cfg.MaxIDs {
+		if len(c.finished) >= c.cfg.MaxIDs {
+			c.drop(DropOverBound, e.ID)
+		} else {
 			c.remember(&finished{id: e.ID, code: protocol.Gone, certainty: protocol.Ran, attempt: e.Attempt, deadline: deadline}, nil)
 		}
 		return
 	}
 	if len(c.requests) >= 2*c.cfg.MaxQueue {
-		return // over every bound: its client's retry is told OVERLOADED
+		c.drop(DropOverBound, e.ID) // its client's retry is told OVERLOADED
+		return
 	}
 	r := c.newRequest()
 	r.id, r.svc, r.flags, r.digest = e.ID, &c.nowhere, e.Flags&protocol.AtMostOnce, e.Digest

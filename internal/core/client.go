@@ -200,6 +200,9 @@ func (c *Core) hear(r *request, from Peer, m *protocol.Message) bool {
 	case rt == nil && r.first.try == 0:
 		rt = &r.first
 	case rt == nil:
+		if len(r.others) == routesMax-1 {
+			c.drop(DropOverBound, r.id)
+		}
 		rt = r.newRoute()
 	case m.Number < rt.try:
 		return false

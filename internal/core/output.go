@@ -103,6 +103,7 @@ const (
 	DropForeignCancel  What = "foreign_cancel"  // a cancel by a client that does not own the id
 	DropMalformed      What = "malformed"       // refused by the parser
 	DropTombstone      What = "tombstone_full"  // no room to remember a cancel
+	DropOverBound      What = "over_bound"      // a claim, route or acknowledgement for which there was no room
 	DropUnlisted       What = "lost_on_the_way" // a hand-over that its worker never took
 )
 

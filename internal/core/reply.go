@@ -235,6 +235,7 @@ func (c *Core) flushAcks(w *worker) {
 		c.tell(w, protocol.Message{Command: protocol.Ack, Epoch: c.cfg.Epoch, Acks: c.takeAcks(w)})
 	}
 	if len(w.acks) >= protocol.EntriesMax { // the worker offers them again
+		c.drop(DropOverBound, w.acks[0].ID)
 		w.acks = w.acks[:0]
 	}
 }

@@ -269,10 +269,14 @@ func (c *Core) readyPart(from Peer, m *protocol.Message, known *worker) {
 	w.part++
 	w.seqIn = m.Seq
 	w.heardAt = c.running()
-	if len(w.ready.Services)+len(m.Services) <= protocol.ServicesMax {
-		for _, s := range m.Services { // parts outlive their frames
-			w.ready.Services = append(w.ready.Services, append([]byte(nil), s...))
-		}
+	if len(w.ready.Services)+len(m.Services) > protocol.ServicesMax {
+		why := "its READY names more than " + itoa(protocol.ServicesMax) + " services"
+		c.disconnect(from, m.Link, protocol.ReasonInvalid, why)
+		c.lose(w, why)
+		return
+	}
+	for _, s := range m.Services { // parts outlive their frames
+		w.ready.Services = append(w.ready.Services, append([]byte(nil), s...))
 	}
 	w.entries = append(w.entries, m.Entries...)
 	if !m.Flags.Has(protocol.Last) {
