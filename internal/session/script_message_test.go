@@ -1,6 +1,8 @@
 package session
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 	"time"
 
@@ -86,4 +88,21 @@ func (d *driver) message(command string, f map[string]string) *protocol.Message 
 		m.Acks = append(m.Acks, a)
 	}
 	return m
+}
+
+// remember lets n requests come, be done and be acknowledged. It is not
+// written down, and Check comes once at the end.
+func (d *driver) remember(n uint64) {
+	trace := d.trace
+	d.trace, d.unchecked = &bytes.Buffer{}, true
+	for i := range n {
+		name := fmt.Sprint("r", i)
+		d.command([]string{"recv", "REQUEST", "id=" + name})
+		d.command([]string{"finish", name, "ok"})
+		d.command([]string{"recv", "ACK", "acks=" + name + ":1"})
+	}
+	d.trace, d.unchecked = trace, false
+	if err := d.s.Check(); err != nil {
+		d.t.Fatal(err)
+	}
 }

@@ -25,6 +25,7 @@ var update = flag.Bool("update", false, "write what the scripts put out into tes
 //	stop 5s        time passes, and this process does not run
 //	finish a ok|fail|retry [bytes]      progress a      connected
 //	drain 10s      elsewhere 1      sends fail|ok      jitter none|max      opens fail|ok
+//	remember 5000  so many requests come, are done and acknowledged, untold
 //
 // Fields of a received message that are not named are what a faithful broker
 // would say. Every command is one turn of a loop whose sends and opens succeed
@@ -131,6 +132,8 @@ func (d *driver) command(w []string) {
 		}
 		d.now = end
 		d.turn(nil)
+	case "remember":
+		d.remember(d.number(w[1]))
 	case "stop":
 		d.now += d.duration(w[1])
 	case "sends":
