@@ -103,7 +103,10 @@ func (m *Machine) learn(l *link, msg *protocol.Message, out []Output) []Output {
 		b.limits = *msg.Limits
 	}
 	if v := msg.Intervals; v != nil && v.HeartbeatMS >= 10 && v.HeartbeatMS <= 60_000 {
-		b.heartbeat = time.Duration(v.HeartbeatMS) * time.Millisecond
+		if beat := time.Duration(v.HeartbeatMS) * time.Millisecond; beat != b.heartbeat {
+			b.heartbeat = beat
+			m.clip()
+		}
 	}
 	return out
 }

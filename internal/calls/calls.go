@@ -173,6 +173,17 @@ func (m *Machine) Tick(now time.Duration, out []Output) []Output {
 	return out
 }
 
+// clip brings every call's moment within its limit: a broker's heartbeat,
+// which is part of it, has become another.
+func (m *Machine) clip() {
+	for _, t := range m.timers.heap {
+		if c, ok := t.owner.(*call); ok && c.phase != withdrawing {
+			t.due = min(t.due, m.limit(c))
+		}
+	}
+	m.timers.init()
+}
+
 // observe notices a pause: a timer more than a heartbeat overdue. It gives
 // every wait the gap back, and one heartbeat to hear what has come meanwhile.
 func (m *Machine) observe(now time.Duration, out []Output) []Output {

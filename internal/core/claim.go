@@ -13,7 +13,7 @@ func (c *Core) claim(w *worker, e *protocol.Entry) {
 		c.claimFinished(w, e, f, fin)
 		return
 	}
-	if t := c.tombs[e.ID]; t != nil && c.requests[e.ID] == nil {
+	if c.tombs[e.ID] != nil && c.requests[e.ID] == nil && e.State <= protocol.Running {
 		c.unwanted(w, e, f, protocol.ReasonWithdrawn)
 		return
 	}
@@ -25,12 +25,15 @@ func (c *Core) claim(w *worker, e *protocol.Entry) {
 	case e.Epoch == c.cfg.Epoch && e.Attempt > r.attempt: // never handed out
 		c.drop(DropUnknownRequest, e.ID)
 	case here && r.state == kept && e.State != protocol.IDOnly: // confirmed by takeKept
+		if r.hasBody && !r.run.fetch {
+			c.fetch(r)
+		}
 	case r.state == kept && !here && e.State >= protocol.Finished: // one keeper is enough
 	case e.State == protocol.Kept:
 		c.keep(r, w, e)
 	case e.State == protocol.IDOnly:
 		c.stopOther(r, w)
-		c.finish(r, outcome{code: protocol.Gone, certainty: protocol.Ran, text: "it ran, but its reply is no longer kept"})
+		c.finish(r, outcome{code: protocol.Gone, certainty: protocol.Ran, text: goneText})
 	case here:
 		c.confirm(r, e)
 	case r.run == nil && !e.Flags.Has(protocol.CtxCancelled):
@@ -40,6 +43,8 @@ func (c *Core) claim(w *worker, e *protocol.Entry) {
 		c.rival(r, w, e, f)
 	}
 }
+
+const goneText = "it ran, but its reply is no longer kept"
 
 // rival: w is busy with r, which another worker holds as well. One that runs
 // may finish first; one that has not started need not.
@@ -173,7 +178,8 @@ func (c *Core) adoptUnknown(w *worker, e *protocol.Entry) {
 		if len(c.finished) >= c.cfg.MaxIDs {
 			c.drop(DropOverBound, e.ID)
 		} else {
-			c.remember(&finished{id: e.ID, code: protocol.Gone, certainty: protocol.Ran, attempt: e.Attempt, deadline: deadline}, nil)
+			c.remember(&finished{id: e.ID, code: protocol.Gone, certainty: protocol.Ran, attempt: e.Attempt, deadline: deadline,
+				meta: protocol.ErrorMeta(goneText)}, nil)
 		}
 		return
 	}
@@ -230,9 +236,13 @@ func (c *Core) keep(r *request, w *worker, e *protocol.Entry) {
 }
 
 // fetch asks the worker that has finished r for the reply it keeps. It needs
-// no credit, and is never run.
+// no credit, and is never run. Without a link r stays kept: the next READY
+// confirms it.
 func (c *Core) fetch(r *request) {
 	w := r.run.w
+	if w.state != welcomed && w.state != up {
+		return
+	}
 	if !r.run.fetch {
 		w.kept.remove(r)
 		w.fetching.pushBack(r)

@@ -163,7 +163,7 @@ func (c *Core) replay(f *finished, from Peer, m *protocol.Message) {
 	c.event(Event{What: EventReplayed, ID: f.id, Attempt: f.attempt, Code: f.code})
 	if f.bodyGone {
 		c.answer(f.id, here, outcome{code: protocol.Gone, certainty: f.certainty, attempt: f.attempt,
-			text: "it ran, but its reply is no longer kept"})
+			text: goneText})
 		return
 	}
 	c.answer(f.id, here, outcome{code: f.code, certainty: f.certainty, retryable: f.retryable,

@@ -10,12 +10,14 @@ import (
 func (c *Core) workerDue(w *worker) {
 	silence := c.running() - w.heardAt
 	switch {
+	case c.leaving: // whoever is silent now has been told to go
 	case c.now < c.judgeAfter:
 	case silence >= c.liveness():
 		c.silence(w)
 		return
-	case w.suspectAt != 0 && c.running() >= w.suspectAt+grace:
-		c.beat(w) // the second probe: where it fails, undelivered takes the work back
+	case w.suspectAt != 0 && c.running() >= w.probeAt:
+		w.probeAt = c.running() + c.cfg.Heartbeat
+		c.probeOne(w) // where it fails, undelivered takes the work back
 	case w.state == up && w.seqOut > w.acked && c.running()-w.unackedAt >= c.liveness():
 		c.unacknowledged(w)
 	}
@@ -33,7 +35,7 @@ func (c *Core) armWorker(w *worker) {
 		at = min(at, w.beatAt)
 	}
 	if w.suspectAt != 0 {
-		at = min(at, c.due(w.suspectAt+grace))
+		at = min(at, c.due(w.probeAt))
 	}
 	c.wheel.set(&w.timer, at)
 }
@@ -140,6 +142,17 @@ func (c *Core) handOn(r *request, w *worker) {
 	c.requeue(r, true, "link reset")
 }
 
+// probeOne sends w something that costs nothing: a heartbeat or, where the link
+// is broken and nothing may be numbered, the word to say READY.
+func (c *Core) probeOne(w *worker) {
+	switch w.state {
+	case welcomed, up:
+		c.beat(w)
+	case gapped:
+		c.disconnect(w.peer, w.link, protocol.ReasonReset, "say READY")
+	}
+}
+
 // probeBusy sends a heartbeat to every worker that holds something, after a
 // connection was lost: a dead one shows by the failing send.
 func (c *Core) probeBusy() {
@@ -166,7 +179,13 @@ func (c *Core) busy() []*worker {
 func (c *Core) undelivered(to Peer, m *protocol.Message, gone bool) {
 	c.drop(map[bool]What{true: DropWorkerGone, false: DropWorkerFull}[gone], m.ID)
 	w := c.peers[string(to.ID)]
-	if w == nil || m.Link != w.link || m.Command == protocol.Disconnect {
+	if w == nil || m.Link != w.link {
+		return
+	}
+	if m.Command == protocol.Disconnect { // outside the count; a probe, where the link is broken
+		if w.state == gapped {
+			c.suspect(w, gone)
+		}
 		return
 	}
 	if !w.legacy {
@@ -188,9 +207,9 @@ func (c *Core) suspect(w *worker, gone bool) {
 	switch {
 	case w.suspectAt == 0:
 		w.suspectAt = max(c.running(), 1)
+		w.probeAt = w.suspectAt + grace
 		c.event(Event{What: EventWorkerSuspect, Worker: w.instance})
 	case gone && c.running() >= w.suspectAt+grace:
-		w.suspectAt = c.running() + c.cfg.Heartbeat // of the next probe
 		for r := w.runs.head; r != nil; {
 			next := r.home.next
 			if !r.atMostOnce() || !r.hasBody {

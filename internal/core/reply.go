@@ -134,24 +134,41 @@ func (c *Core) notDone(r *request, w *worker, m *protocol.Message) {
 		}
 		if !started && !w.draining && r.hasBody && !c.once(r) {
 			// It would be handed back again at once: once per heartbeat is enough.
-			r.enter(backoff)
-			r.again = c.now + c.cfg.Heartbeat
-			c.event(Event{What: EventRequeued, ID: r.id, Attempt: r.attempt, Reason: "handed back"})
-			c.arm(r)
+			c.restUntil(r, c.now+c.cfg.Heartbeat, "handed back")
 			return
 		}
 		if c.requests[r.id] == r {
 			c.requeue(r, started, "handed back")
 		}
 	case protocol.Expired:
+		if !started && r.hasBody && r.deadline > c.now+c.cfg.Heartbeat {
+			// It was handed out with the deadline of an earlier asker.
+			r.handed = before
+			if !c.once(r) {
+				c.restUntil(r, c.now+c.cfg.Heartbeat, "handed out with a shorter deadline")
+			}
+			return
+		}
+		text := "the deadline passed before its handler was started"
+		if started {
+			text = "the deadline passed while its handler ran"
+		}
 		certainty := protocol.NotStarted
 		if before || started {
 			certainty = protocol.MaybeStarted
 		}
-		c.finish(r, outcome{code: protocol.Expired, certainty: certainty, text: "the deadline passed before its handler was started"})
+		c.finish(r, outcome{code: protocol.Expired, certainty: certainty, text: text})
 	case protocol.Gone:
-		c.finish(r, outcome{code: protocol.Gone, certainty: protocol.Ran, text: "it ran, but its reply is no longer kept"})
+		c.finish(r, outcome{code: protocol.Gone, certainty: protocol.Ran, text: goneText})
 	}
+}
+
+// restUntil queues r again at that time.
+func (c *Core) restUntil(r *request, at time.Duration, why string) {
+	r.enter(backoff)
+	r.again = at
+	c.event(Event{What: EventRequeued, ID: r.id, Attempt: r.attempt, Reason: why})
+	c.arm(r)
 }
 
 // again: the handler asked for a retry.
@@ -200,9 +217,10 @@ func (c *Core) lateReply(w *worker, m *protocol.Message, f fence) {
 	fin := c.finished[m.ID]
 	switch {
 	case fin != nil:
-		same := fin.attempt == f.attempt && fin.code == m.Code
-		c.ack(w, f, fin.deadline, !same)
-		if !same {
+		// Superseded is what another attempt has finished. A run that no other
+		// took the place of is remembered by its worker, for the next broker.
+		c.ack(w, f, fin.deadline, fin.code.Final() && fin.attempt != f.attempt)
+		if fin.attempt != f.attempt || fin.code != m.Code {
 			c.drop(DropLateReply, m.ID)
 		}
 	case m.Epoch != c.cfg.Epoch && m.Code.Final() && !m.Flags.Has(protocol.CtxCancelled) && len(c.finished) < c.cfg.MaxIDs && !w.legacy:

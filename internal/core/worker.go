@@ -37,6 +37,7 @@ type worker struct {
 	unackedAt time.Duration // running time since when something of ours is unacknowledged
 	beatAt    time.Duration // when the next heartbeat goes out
 	suspectAt time.Duration // running time since when it seems gone; 0: it does not
+	probeAt   time.Duration // suspected: when it is probed next
 
 	credit   int
 	draining bool

@@ -86,10 +86,14 @@ func (s *Session) handOverAgain(now time.Duration, e *entry, m *protocol.Message
 // answer is not kept: should it be lost, the list shows that the request is
 // not held, and that says the same.
 func (s *Session) decline(f Fence, code protocol.Code, out []Output) []Output {
+	return s.declineWith(f, code, 0, out)
+}
+
+func (s *Session) declineWith(f Fence, code protocol.Code, flags protocol.Flags, out []Output) []Output {
 	out = append(out, Output{Kind: Report, Event: Answered, Fence: f, Code: code})
 	if s.phase != joined {
 		return out
 	}
-	m := &protocol.Message{Command: protocol.Reply, Code: code, ID: f.ID, Number: f.Attempt, Epoch: f.Epoch}
+	m := &protocol.Message{Command: protocol.Reply, Code: code, Flags: flags, ID: f.ID, Number: f.Attempt, Epoch: f.Epoch}
 	return s.send(m, out)
 }

@@ -157,6 +157,7 @@ func (s *Session) openGate() {
 // has acknowledged go out again.
 func (s *Session) welcome(now time.Duration, m *protocol.Message, out []Output) []Output {
 	s.phase = joined
+	s.heardAt = now
 	s.failures = 0
 	s.epoch = m.Epoch
 	s.adopt(m.Intervals, m.Limits)

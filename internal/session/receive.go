@@ -25,7 +25,9 @@ func (s *Session) Receive(now time.Duration, m *protocol.Message, out []Output) 
 		return s.restart(now, "broker acknowledges what was not sent", out)
 	}
 	c.received = m.Seq
-	s.heardAt = now
+	if s.phase != joining { // READY has its own time
+		s.heardAt = now
+	}
 	excess := s.delay.take(now, m.SentMS, m.Command == protocol.Heartbeat)
 	if m.Ack > c.acked {
 		c.acked, c.waitingSince = m.Ack, now
@@ -72,7 +74,7 @@ func (s *Session) acknowledged(now time.Duration, a *protocol.Acked, excess time
 		return append(out, drop(DropUnknownAck))
 	}
 	if e.in != &s.finished {
-		if a.Superseded && s.remembers(e) {
+		if a.Superseded && s.remembers(e) && !e.withdrawn {
 			s.forget(e)
 		}
 		return out // said before
@@ -80,10 +82,10 @@ func (s *Session) acknowledged(now time.Duration, a *protocol.Acked, excess time
 	e.deadline = max(e.deadline, now+ms(a.RemainingMS)-excess)
 	e.forgetAt = max(e.deadline+s.heartbeat, now+s.retention)
 	switch {
-	case a.Superseded:
-		s.forget(e)
 	case e.withdrawn:
 		s.toIDOnly(e)
+	case a.Superseded:
+		s.forget(e)
 	case e.final():
 		s.toKept(now, e)
 	default:
@@ -101,7 +103,7 @@ func (s *Session) cancel(m *protocol.Message, out []Output) []Output {
 	switch e.in {
 	case &s.gated, &s.waiting:
 		s.remove(e)
-		return s.decline(e.Fence, protocol.HandedBack, out)
+		return s.declineWith(e.Fence, protocol.HandedBack, protocol.CtxCancelled, out)
 	case &s.running:
 		if e.answered {
 			return out
