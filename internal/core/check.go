@@ -12,6 +12,7 @@ func (c *Core) Check() error {
 	}
 	var count struct{ queued, assigned, waiting int }
 	var bytes int64
+	bodies := 0
 	open := map[*service]int{}
 	for id, r := range c.requests {
 		if err := c.checkRequest(r); err != nil {
@@ -29,11 +30,14 @@ func (c *Core) Check() error {
 			count.waiting++
 		}
 		bytes += r.size
+		if r.hasBody {
+			bodies++
+		}
 		open[r.svc]++
 	}
-	if count.queued != c.queued || count.assigned != c.assigned || count.waiting != c.waiting.size || bytes != c.queueBytes {
-		return fmt.Errorf("counted %+v and %d bytes, kept queued=%d assigned=%d waiting=%d bytes=%d",
-			count, bytes, c.queued, c.assigned, c.waiting.size, c.queueBytes)
+	if count.queued != c.queued || count.assigned != c.assigned || count.waiting != c.waiting.size || bytes != c.queueBytes || bodies != c.bodies {
+		return fmt.Errorf("counted %+v, %d bodies of %d bytes, kept queued=%d assigned=%d waiting=%d bodies=%d bytes=%d",
+			count, bodies, bytes, c.queued, c.assigned, c.waiting.size, c.bodies, c.queueBytes)
 	}
 	if err := c.checkServices(open); err != nil {
 		return err
@@ -138,6 +142,8 @@ func (c *Core) checkBounds() error {
 	switch {
 	case bytes != c.replayBytes || bytes > c.cfg.ReplayBytes:
 		return fmt.Errorf("replay bodies: %d bytes, counted %d, bound %d", c.replayBytes, bytes, c.cfg.ReplayBytes)
+	case c.bodies > c.cfg.MaxQueue, c.queueBytes > c.cfg.MaxQueueBytes:
+		return fmt.Errorf("over a bound: %d bodies, %d bytes", c.bodies, c.queueBytes)
 	case len(c.services) > c.cfg.MaxServices, len(c.workers) > c.cfg.MaxPeers, c.dead.size > c.cfg.MaxDead:
 		return fmt.Errorf("over a bound: %d services, %d workers, %d dead letters", len(c.services), len(c.workers), c.dead.size)
 	case c.lingering.size > len(c.finished):

@@ -9,6 +9,10 @@ func (c *Core) claim(w *worker, e *protocol.Entry) {
 		c.ghostListed(w, e, f, g)
 		return
 	}
+	if _, ok := w.taken[f]; ok {
+		c.takenListed(w, e, f)
+		return
+	}
 	if fin := c.finished[e.ID]; fin != nil {
 		c.claimFinished(w, e, f, fin)
 		return
@@ -155,6 +159,17 @@ func (c *Core) claimFinished(w *worker, e *protocol.Entry, f fence, fin *finishe
 	c.unwanted(w, e, f, reason)
 }
 
+// takenListed: the reply of this attempt was taken, and ended nothing: RETRY,
+// HANDED_BACK. The entry claims nothing, and its acknowledgement was lost.
+func (c *Core) takenListed(w *worker, e *protocol.Entry, f fence) {
+	w.taken[f] = w.lists
+	if e.State <= protocol.Running { // answered, and its handler has not returned
+		c.makeGhost(w, f, ghost{listed: true})
+		return
+	}
+	c.ack(w, f, c.now, true)
+}
+
 // unwanted: w holds what is of no use here. It is told so, and again with each
 // list that still has it.
 func (c *Core) unwanted(w *worker, e *protocol.Entry, f fence, reason protocol.Code) {
@@ -183,7 +198,7 @@ func (c *Core) adoptUnknown(w *worker, e *protocol.Entry) {
 		}
 		return
 	}
-	if len(c.requests) >= 2*c.cfg.MaxQueue {
+	if !c.roomForID() {
 		c.drop(DropOverBound, e.ID) // its client's retry is told OVERLOADED
 		return
 	}

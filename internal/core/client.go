@@ -128,9 +128,8 @@ func (c *Core) first(from Peer, m *protocol.Message, size int64) {
 		c.refuse(from, m, outcome{code: protocol.DrainingNow, certainty: protocol.NotStarted, retryAfter: c.cfg.Heartbeat,
 			text: "this broker is shutting down; ask another, or again when it is back"})
 		return
-	case len(c.requests) >= c.cfg.MaxQueue, c.queueBytes+size > c.cfg.MaxQueueBytes, !c.roomForID():
-		c.refuse(from, m, outcome{code: protocol.Overloaded, certainty: protocol.NotStarted,
-			retryAfter: c.retryAfter(m.ID), text: c.overloadText(size)})
+	case !c.roomForBody(size), !c.roomForID():
+		c.refuse(from, m, c.overloaded(m, size, protocol.NotStarted))
 		return
 	}
 	s := c.service(m.Service)
@@ -181,6 +180,23 @@ func (c *Core) takeBody(r *request, m *protocol.Message, size int64) {
 	r.priority = uint8(m.Code)
 	r.digest = protocol.Digest(m.ID, m.Service, m.Flags, m.Body)
 	c.queueBytes += size
+	c.bodies++
+}
+
+// leaveBody is the end of what takeBody began.
+func (c *Core) leaveBody(r *request) {
+	if r.hasBody {
+		c.queueBytes -= r.size
+		c.bodies--
+	}
+}
+
+func (c *Core) roomForBody(size int64) bool {
+	return c.bodies < c.cfg.MaxQueue && c.queueBytes+size <= c.cfg.MaxQueueBytes
+}
+
+func (c *Core) overloaded(m *protocol.Message, size int64, certainty protocol.Certainty) outcome {
+	return outcome{code: protocol.Overloaded, certainty: certainty, retryAfter: c.retryAfter(m.ID), text: c.overloadText(size)}
 }
 
 // accepted tells a client that can take more that its request is in hand.
@@ -268,6 +284,10 @@ func (c *Core) join(r *request, from Peer, m *protocol.Message) {
 // bringBody: a retry brings the body of a request that was known from a
 // worker's claim only. It reports false when that ended the request.
 func (c *Core) bringBody(r *request, from Peer, m *protocol.Message) bool {
+	if size := bodyBytes(m.Body); !c.roomForBody(size) {
+		c.refuse(from, m, c.overloaded(m, size, protocol.MaybeStarted))
+		return false
+	}
 	s := c.service(m.Service)
 	if s == nil {
 		c.refuse(from, m, outcome{code: protocol.Invalid, certainty: protocol.MaybeStarted,
@@ -361,7 +381,7 @@ func (c *Core) retryAfter(id protocol.ID) time.Duration {
 
 func (c *Core) overloadText(size int64) string {
 	switch {
-	case len(c.requests) >= c.cfg.MaxQueue:
+	case c.bodies >= c.cfg.MaxQueue:
 		return "the broker's queue is full: " + itoa(c.cfg.MaxQueue) + " requests"
 	case !c.roomForID():
 		return "the broker's table of finished ids is full: " + itoa(c.cfg.MaxIDs)

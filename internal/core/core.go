@@ -72,6 +72,7 @@ type Core struct {
 	lingering list[*lingerer] // past their deadline, kept while there is room
 	dead      list[*deadLetter]
 
+	bodies      int // requests whose body is here: those that MaxQueue bounds
 	queueBytes  int64
 	deadBytes   int64
 	lastDropped protocol.ID
@@ -172,13 +173,17 @@ func (c *Core) Disconnected(now time.Duration, out []Output) []Output {
 
 // Stopped says that this process did nothing for gap, just now. Liveness,
 // leases, interest and the recovery window move by it; deadlines do not.
-// Nobody is judged before one more heartbeat has passed. Call it before the
-// messages of that turn are passed in.
+// Nobody is judged before one more heartbeat has passed; and if workers may
+// have given this broker up meanwhile, not before their longest wait until they
+// connect again. Call it before the messages of that turn are passed in.
 func (c *Core) Stopped(now time.Duration, gap time.Duration, out []Output) []Output {
 	c.begin(now, out)
 	c.stalls += gap
 	c.windowEnd += gap
 	c.judgeAfter = now + c.cfg.Heartbeat
+	if gap >= c.liveness()-c.cfg.Heartbeat {
+		c.judgeAfter += c.cfg.ReconnectMax
+	}
 	c.turnStop = gap
 	c.counters.Stops++
 	c.event(Event{What: EventStopped})

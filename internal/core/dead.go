@@ -90,7 +90,7 @@ func (c *Core) DropDead(id protocol.ID) bool {
 func (c *Core) RequeueDead(now time.Duration, id, fresh protocol.ID, out []Output) ([]Output, bool) {
 	c.begin(now, out)
 	d := c.findDead(id)
-	if d == nil || len(c.requests) >= c.cfg.MaxQueue || !c.roomForID() {
+	if d == nil || !c.roomForBody(bodyBytes(d.Body)) || !c.roomForID() {
 		return c.end(), false
 	}
 	s := c.service([]byte(d.Service))
@@ -105,6 +105,7 @@ func (c *Core) RequeueDead(now time.Duration, id, fresh protocol.ID, out []Outpu
 	r.digest = protocol.Digest(fresh, s.wire, d.flags, d.Body)
 	s.open++
 	c.queueBytes += r.size
+	c.bodies++
 	c.requests[fresh] = r
 	c.counters.Accepted++
 	c.event(Event{What: EventAccepted, ID: fresh, Service: s.name, Reason: "requeued dead letter"})

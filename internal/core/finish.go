@@ -47,7 +47,7 @@ func (c *Core) finish(r *request, o outcome) {
 	c.wheel.clear(&r.timer)
 	delete(c.requests, r.id)
 	r.svc.open--
-	c.queueBytes -= r.size
+	c.leaveBody(r)
 	c.sweepService(r.svc)
 	c.counters.Outcomes[o.code]++
 	c.event(Event{What: EventFinished, ID: r.id, Service: r.svc.name, Attempt: o.attempt, Code: o.code})
@@ -154,8 +154,11 @@ func (c *Core) replay(f *finished, from Peer, m *protocol.Message) {
 				text: "this id was seen before with another service, body or at-most-once flag"})
 			return
 		}
-		f.deadline = max(f.deadline, c.now+fromMS(m.RemainingMS)-c.turnStop)
-		if !f.linger.link.on {
+		if deadline := c.now + fromMS(m.RemainingMS) - c.turnStop; deadline > f.deadline {
+			f.deadline = deadline // wanted for longer: it must be remembered again
+			if f.linger.link.on {
+				c.lingering.remove(&f.linger)
+			}
 			c.wheel.set(&f.timer, f.deadline+c.cfg.Heartbeat)
 		}
 	}

@@ -205,6 +205,8 @@ func (c *Core) undelivered(to Peer, m *protocol.Message, gone bool) {
 // at-most-once work waits for the whole of liveness.
 func (c *Core) suspect(w *worker, gone bool) {
 	switch {
+	case c.leaving: // it was told to go
+		return
 	case w.suspectAt == 0:
 		w.suspectAt = max(c.running(), 1)
 		w.probeAt = w.suspectAt + grace
@@ -385,7 +387,7 @@ func (c *Core) abandon(r *request) {
 	c.wheel.clear(&r.timer)
 	delete(c.requests, r.id)
 	r.svc.open--
-	c.queueBytes -= r.size
+	c.leaveBody(r)
 	c.sweepService(r.svc)
 	c.freeRequest(r)
 }

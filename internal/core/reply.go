@@ -44,6 +44,11 @@ func (c *Core) takeList(w *worker, entries []protocol.Entry) {
 		}
 		r = next
 	}
+	for f, list := range w.taken { // any order: nothing is put out
+		if list != w.lists {
+			delete(w.taken, f)
+		}
+	}
 	for f, g := range w.ghosts { // any order: nothing is put out
 		if !g.listed && g.seq <= w.acked {
 			delete(w.ghosts, f)
@@ -95,6 +100,7 @@ func (c *Core) reply(w *worker, m *protocol.Message) {
 		c.drop(DropUnknownRequest, m.ID)
 	case m.Code.Final() && m.Flags.Has(protocol.CtxCancelled) && m.Code != protocol.OK && !current:
 		c.ack(w, f, r.deadline, true) // our own cancel is no outcome
+		w.take(f)
 		c.drop(DropLateReply, m.ID)
 	case m.Code.Final():
 		c.ack(w, f, r.deadline, false)
@@ -105,14 +111,27 @@ func (c *Core) reply(w *worker, m *protocol.Message) {
 		c.finish(r, outcome{code: m.Code, certainty: protocol.Ran, attempt: m.Number, meta: m.Meta, body: m.Body})
 	case !current:
 		c.ack(w, f, r.deadline, true)
+		w.take(f)
 		c.drop(DropLateReply, m.ID)
 	case r.state == kept && m.Code != protocol.Gone: // it was asked for the reply, or GONE
 		c.ack(w, f, r.deadline, false)
 		c.keeperLost(r)
 	default:
 		c.ack(w, f, r.deadline, false)
+		w.take(f)
 		c.notDone(r, w, m)
 	}
+}
+
+// take notes that the reply of f was taken, and that its request goes on.
+func (w *worker) take(f fence) {
+	if w.legacy {
+		return
+	}
+	if w.taken == nil { // most workers never need one
+		w.taken = map[fence]uint32{}
+	}
+	w.taken[f] = w.lists
 }
 
 // notDone: the worker answers that this attempt brought no outcome.
@@ -184,6 +203,7 @@ func (c *Core) again(r *request, w *worker, m *protocol.Message) {
 		return
 	}
 	if !r.hasBody {
+		c.event(Event{What: EventRequeued, ID: r.id, Worker: w.instance, Attempt: m.Number, Reason: "handler asked for a retry"})
 		c.orphaned(r)
 		return
 	}

@@ -42,12 +42,13 @@ type worker struct {
 	credit   int
 	draining bool
 	offers   []*offer
-	resting  list[*offer]    // offers found without credit
-	runs     list[*request]  // assigned to it
-	kept     list[*request]  // finished there, the reply not asked for yet
-	fetching list[*request]  // finished there, the reply asked for
-	ghosts   map[fence]ghost // attempts it still lists that are no longer of use
-	lists    uint32          // lists taken so far
+	resting  list[*offer]     // offers found without credit
+	runs     list[*request]   // assigned to it
+	kept     list[*request]   // finished there, the reply not asked for yet
+	fetching list[*request]   // finished there, the reply asked for
+	ghosts   map[fence]ghost  // attempts it still lists that are no longer of use
+	taken    map[fence]uint32 // replies that ended nothing, until a list lacks them: the last list that named them
+	lists    uint32           // lists taken so far
 	acks     []protocol.Acked
 	lone     *request // it holds a request that must be alone
 	reserved *service // it is given nothing until a lone request of this service

@@ -118,6 +118,10 @@ func (s *Session) pausedFor(now, gap time.Duration) {
 	s.heardAt += gap
 	s.counters.waitingSince += gap
 	s.judgeAt = now + s.heartbeat
+	// What is held, and what was on its way when the process stood still, may
+	// be another worker's by now.
+	s.gateAll()
+	s.gateWant = true
 	if s.leaveBy > 0 {
 		s.leaveBy += gap
 	}
