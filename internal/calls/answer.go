@@ -153,7 +153,7 @@ func (m *Machine) reply(now time.Duration, l *link, msg *protocol.Message, out [
 		RetryAfter: time.Duration(msg.RetryAfterMS) * time.Millisecond,
 		Attempt:    msg.Attempt, Try: msg.Number, Broker: l.broker, Meta: msg.Meta, Body: msg.Body,
 	}
-	refused := o.refused()
+	refused := o.refused() || c != nil && c.early(&o, now+m.brokers[l.broker].heartbeat)
 	settled := !refused // by any answer that says what became of it
 	if m.cfg.Face == Req {
 		settled = settled || l.asks[0].withdrawal != nil
@@ -184,6 +184,12 @@ func (m *Machine) reply(now time.Duration, l *link, msg *protocol.Message, out [
 // refused reports whether o says "not now", not what became of the request.
 func (o *Outcome) refused() bool {
 	return o.Code == protocol.Overloaded || o.Code == protocol.DrainingNow || o.Code == protocol.NoService
+}
+
+// early reports whether o says that c's deadline is over, and it is not: a
+// broker that stood still takes the whole of that time off what it reads then.
+func (c *call) early(o *Outcome, now time.Duration) bool {
+	return o.Code == protocol.Expired && o.Certainty == protocol.NotStarted && now < c.Deadline
 }
 
 // refused: the broker does not take c now.

@@ -38,6 +38,8 @@
 //	asking       disconnect                     a new try, same broker, not counted → resting
 //	asking       OVERLOADED, NO_SERVICE         counted; none left: that is the outcome. Else resting
 //	             (the caller would wait)        for at least retry-after
+//	asking       EXPIRED, not started, long     as OVERLOADED: the broker stood still, and takes that
+//	             before the deadline            off every time it reads then
 //	asking       DRAINING                       not counted; next broker at once, the same one later
 //	asking       any other REPLY                that is the outcome
 //	asking       deadline + heartbeat + 250 ms  UNKNOWN, and CANCEL; UNREACHABLE if nothing has left

@@ -41,6 +41,7 @@ const (
 	ackBatch     = 64                     // acknowledgements that go out at once
 	routesMax    = 8                      // instances that hear of one request
 	soloScan     = 64                     // workers looked at for a lone request
+	backlogTime  = 20 * time.Millisecond  // after a stop: what is read until then had come before its end
 )
 
 // A Core is the broker's state machine. It is a plain value: no socket, no
@@ -58,7 +59,8 @@ type Core struct {
 
 	stalls     time.Duration // time this process was stopped, not counted against anybody
 	judgeAfter time.Duration // nobody is judged before
-	turnStop   time.Duration // stop just before this turn: off the times read in it
+	turnStop   time.Duration // a stop just now: off the times read until stopUntil
+	stopUntil  time.Duration
 
 	requests map[protocol.ID]*request
 	finished map[protocol.ID]*finished
@@ -175,7 +177,9 @@ func (c *Core) Disconnected(now time.Duration, out []Output) []Output {
 // leases, interest and the recovery window move by it; deadlines do not.
 // Nobody is judged before one more heartbeat has passed; and if workers may
 // have given this broker up meanwhile, not before their longest wait until they
-// connect again. Call it before the messages of that turn are passed in.
+// connect again. Call it before the messages of that turn are passed in: gap is
+// taken off their remaining times, and off those of a moment more, in which the
+// network hands over what came during the stop.
 func (c *Core) Stopped(now time.Duration, gap time.Duration, out []Output) []Output {
 	c.begin(now, out)
 	c.stalls += gap
@@ -184,7 +188,7 @@ func (c *Core) Stopped(now time.Duration, gap time.Duration, out []Output) []Out
 	if gap >= c.liveness()-c.cfg.Heartbeat {
 		c.judgeAfter += c.cfg.ReconnectMax
 	}
-	c.turnStop = gap
+	c.turnStop, c.stopUntil = gap, now+backlogTime
 	c.counters.Stops++
 	c.event(Event{What: EventStopped})
 	return c.end()
@@ -193,7 +197,9 @@ func (c *Core) Stopped(now time.Duration, gap time.Duration, out []Output) []Out
 // Tick fires what is due. Call it after the messages of a turn.
 func (c *Core) Tick(now time.Duration, out []Output) []Output {
 	c.begin(now, out)
-	c.turnStop = 0
+	if c.now >= c.stopUntil {
+		c.turnStop = 0
+	}
 	for t := c.wheel.advance(now); t != nil; t = c.wheel.advance(now) {
 		switch o := t.owner.(type) {
 		case *request:

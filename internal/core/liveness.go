@@ -211,7 +211,7 @@ func (c *Core) suspect(w *worker, gone bool) {
 		w.suspectAt = max(c.running(), 1)
 		w.probeAt = w.suspectAt + grace
 		c.event(Event{What: EventWorkerSuspect, Worker: w.instance})
-	case gone && c.running() >= w.suspectAt+grace:
+	case gone && c.running() >= w.suspectAt+grace && c.now >= c.judgeAfter:
 		for r := w.runs.head; r != nil; {
 			next := r.home.next
 			if !r.atMostOnce() || !r.hasBody {

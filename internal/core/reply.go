@@ -98,9 +98,13 @@ func (c *Core) reply(w *worker, m *protocol.Message) {
 	case m.Epoch == c.cfg.Epoch && m.Number > r.attempt:
 		c.ack(w, f, c.now, true)
 		c.drop(DropUnknownRequest, m.ID)
-	case m.Code.Final() && m.Flags.Has(protocol.CtxCancelled) && m.Code != protocol.OK && !current:
-		c.ack(w, f, r.deadline, true) // our own cancel is no outcome
+	case m.Code.Final() && m.Flags.Has(protocol.CtxCancelled) && m.Code != protocol.OK:
+		c.ack(w, f, r.deadline, true) // a broker's own cancel is no outcome
 		w.take(f)
+		if current { // adopted: it was cancelled under an earlier broker
+			c.unplace(r)
+			c.requeue(r, true, "cancelled before")
+		}
 		c.drop(DropLateReply, m.ID)
 	case m.Code.Final():
 		c.ack(w, f, r.deadline, false)
@@ -243,7 +247,7 @@ func (c *Core) lateReply(w *worker, m *protocol.Message, f fence) {
 		if fin.attempt != f.attempt || fin.code != m.Code {
 			c.drop(DropLateReply, m.ID)
 		}
-	case m.Epoch != c.cfg.Epoch && m.Code.Final() && !m.Flags.Has(protocol.CtxCancelled) && len(c.finished) < c.cfg.MaxIDs && !w.legacy:
+	case m.Epoch != c.cfg.Epoch && m.Code.Final() && (m.Code == protocol.OK || !m.Flags.Has(protocol.CtxCancelled)) && len(c.finished) < c.cfg.MaxIDs && !w.legacy:
 		// Run under an earlier broker: kept for the client's retry.
 		deadline := c.now + c.cfg.ReplayWindow
 		c.ack(w, f, deadline, false)
