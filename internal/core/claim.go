@@ -42,6 +42,10 @@ func (c *Core) claim(w *worker, e *protocol.Entry) {
 		c.confirm(r, e)
 	case r.run == nil && !e.Flags.Has(protocol.CtxCancelled):
 		c.adopt(r, w, e)
+	case r.run != nil && r.run.over && r.state == assigned && !e.Flags.Has(protocol.CtxCancelled):
+		old, oldFence := r.run.w, r.fence()
+		c.adopt(r, w, e)
+		c.makeGhost(old, oldFence, ghost{listed: true})
 	case e.State == protocol.Finished: // its REPLY is on the way: the first one counts
 	default:
 		c.rival(r, w, e, f)
@@ -202,6 +206,9 @@ func (c *Core) adoptUnknown(w *worker, e *protocol.Entry) {
 		c.drop(DropOverBound, e.ID) // its client's retry is told OVERLOADED
 		return
 	}
+	if e.State == protocol.Kept { // its worker remembers it for a heartbeat beyond
+		deadline = max(deadline, c.now+c.cfg.Heartbeat)
+	}
 	r := c.newRequest()
 	r.id, r.svc, r.flags, r.digest = e.ID, &c.nowhere, e.Flags&protocol.AtMostOnce, e.Digest
 	r.accepted, r.deadline, r.handed, r.rerun = c.now, deadline, true, true
@@ -219,7 +226,7 @@ func (c *Core) adopt(r *request, w *worker, e *protocol.Entry) {
 	c.unplace(r)
 	c.counters.Adopted++
 	r.run = c.newRun()
-	*r.run = run{w: w, before: true, attempt: e.Attempt, epoch: e.Epoch, seen: w.lists}
+	*r.run = run{w: w, before: true, attempt: e.Attempt, epoch: e.Epoch, seen: w.lists, over: e.Flags.Has(protocol.CtxCancelled)}
 	r.handed = true
 	r.attempt = max(r.attempt, e.Attempt)
 	r.enter(assigned)

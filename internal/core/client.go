@@ -230,7 +230,9 @@ func (c *Core) hear(r *request, from Peer, m *protocol.Message) bool {
 	if m.InterestMS != 0 {
 		r.interest = c.running() + fromMS(m.InterestMS)
 	}
-	r.deadline = max(r.deadline, c.now+fromMS(m.RemainingMS)-c.turnStop)
+	if deadline := c.now + fromMS(m.RemainingMS) - c.turnStop; deadline >= r.deadline {
+		r.deadline, r.doubted = deadline, c.turnStop > 0
+	}
 	return true
 }
 

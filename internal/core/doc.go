@@ -29,6 +29,7 @@
 //	waiting   assigned  a worker lists it
 //	waiting   kept      READY lists a kept reply
 //	waiting   done      deadline, cancel, end of interest; window's end, at-most-once
+//	assigned  assigned  another worker lists it, and this one's run was cancelled before a restart
 //	assigned  queued    worker lost, lease over, handed back, never taken, link reset
 //	assigned  backoff   its handler asks for a retry, or it is handed back not started
 //	assigned  orphan    as for queued, while its body is not known here
@@ -36,7 +37,7 @@
 //	assigned  done      REPLY, deadline, cancel, end of interest, no attempts left
 //	kept      queued    the worker that kept the reply is lost
 //	kept      orphan    the same, while its body is not known here
-//	kept      done      the kept REPLY, or GONE; deadline, cancel, end of interest
+//	kept      done      the kept REPLY, or GONE; deadline: GONE, if nobody has asked, cancel, end of interest
 //	orphan    queued    a retry brings the body
 //	orphan    assigned  a worker lists it
 //	orphan    kept      READY lists a kept reply

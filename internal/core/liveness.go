@@ -200,18 +200,25 @@ func (c *Core) undelivered(to Peer, m *protocol.Message, gone bool) {
 	c.suspect(w, gone)
 }
 
-// suspect: w seems gone, or does not read. It gets nothing new until it is
-// heard. Gone still after the grace, its at-least-once work is handed out;
-// at-most-once work waits for the whole of liveness.
+// suspect: a message for w could not be sent: it is gone, or does not read. It
+// gets nothing new until it is heard. Gone still after the grace, its
+// at-least-once work is handed out; at-most-once work waits for the whole of
+// liveness.
 func (c *Core) suspect(w *worker, gone bool) {
-	switch {
-	case c.leaving: // it was told to go
+	if c.leaving { // it was told to go
 		return
-	case w.suspectAt == 0:
-		w.suspectAt = max(c.running(), 1)
-		w.probeAt = w.suspectAt + grace
+	}
+	now := max(c.running(), 1)
+	if w.suspectAt == 0 {
+		w.suspectAt, w.probeAt = now, now+grace
 		c.event(Event{What: EventWorkerSuspect, Worker: w.instance})
-	case gone && c.running() >= w.suspectAt+grace && c.now >= c.judgeAfter:
+	}
+	switch {
+	case !gone:
+		w.goneAt = 0
+	case w.goneAt == 0:
+		w.goneAt, w.probeAt = now, now+grace
+	case now >= w.goneAt+grace && c.now >= c.judgeAfter:
 		for r := w.runs.head; r != nil; {
 			next := r.home.next
 			if !r.atMostOnce() || !r.hasBody {

@@ -31,7 +31,7 @@ var legal = [...]uint16{
 	queued:   1<<assigned | 1<<backoff | 1<<kept | 1<<done,
 	backoff:  1<<queued | 1<<assigned | 1<<kept | 1<<done,
 	waiting:  1<<queued | 1<<assigned | 1<<kept | 1<<done,
-	assigned: 1<<queued | 1<<backoff | 1<<orphan | 1<<kept | 1<<done,
+	assigned: 1<<assigned | 1<<queued | 1<<backoff | 1<<orphan | 1<<kept | 1<<done,
 	kept:     1<<queued | 1<<orphan | 1<<done,
 	orphan:   1<<queued | 1<<assigned | 1<<kept | 1<<done,
 	done:     0,
@@ -59,6 +59,7 @@ type request struct {
 	hasBody  bool           // false: known from a worker's claim only
 	handed   bool           // may have reached a worker: hand-overs proven lost do not count
 	rerun    bool           // an earlier attempt may have run: the next one is told
+	doubted  bool           // its deadline may be later: it was read just after this broker had stood still
 	alone    bool           // lost a worker: goes only to one that holds nothing else
 	losses   uint8          // attempts counted against max attempts
 	attempt  uint32         // of the last hand-over
@@ -98,6 +99,7 @@ type run struct {
 	seq     uint32        // number of the hand-over on the worker's link; 0: known from a list
 	started bool          // the lease runs
 	fetch   bool          // kept: REPLAY_ONLY is under way
+	over    bool          // adopted, and an earlier broker had cancelled it: only OK is an outcome
 	lease   time.Duration // allowed without progress; 0: until the deadline
 	leaseAt time.Duration // running time at which it ends
 	seen    uint32        // the worker's list that named it last
@@ -229,7 +231,18 @@ func (c *Core) requestDue(r *request) {
 }
 
 func (c *Core) expire(r *request) {
+	if r.state == kept && r.first.try == 0 { // nobody has asked for it here
+		c.finish(r, outcome{code: protocol.Gone, certainty: protocol.Ran, text: goneText})
+		return
+	}
 	certainty := r.certainty()
+	if r.doubted && certainty == protocol.NotStarted { // its client may ask again: it knows
+		o := outcome{code: protocol.Expired, certainty: certainty, text: "the deadline may have passed while this broker stood still"}
+		c.event(Event{What: EventRefused, ID: r.id, Code: o.code, Reason: o.text})
+		c.answerAll(r, o)
+		c.abandon(r)
+		return
+	}
 	c.stopRun(r, protocol.ReasonExpired)
 	c.finish(r, outcome{code: protocol.Expired, certainty: certainty, text: "the deadline passed"})
 }

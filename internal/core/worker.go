@@ -36,7 +36,8 @@ type worker struct {
 	heardAt   time.Duration // running time of its last message
 	unackedAt time.Duration // running time since when something of ours is unacknowledged
 	beatAt    time.Duration // when the next heartbeat goes out
-	suspectAt time.Duration // running time since when it seems gone; 0: it does not
+	suspectAt time.Duration // running time since when something could not be sent to it; 0: all could
+	goneAt    time.Duration // running time since when it is not connected, as far as we know; 0: it is
 	probeAt   time.Duration // suspected: when it is probed next
 
 	credit   int
@@ -167,7 +168,7 @@ func (c *Core) fromWorker(from Peer, m *protocol.Message) {
 func (c *Core) heard(w *worker) {
 	w.heardAt = c.running()
 	if w.suspectAt != 0 {
-		w.suspectAt = 0
+		w.suspectAt, w.goneAt = 0, 0
 		c.regain(w)
 	}
 }
@@ -310,7 +311,7 @@ func (c *Core) newLink(w *worker, from Peer, linkNo uint32) {
 	w.peer = from
 	c.peers[string(from.ID)] = w
 	w.link, w.seqIn, w.seqOut, w.acked, w.part = linkNo, 0, 0, 0, 0
-	w.unackedAt, w.suspectAt = 0, 0
+	w.unackedAt, w.suspectAt, w.goneAt = 0, 0, 0
 	w.entries, w.acks = w.entries[:0], w.acks[:0]
 	w.ready = protocol.Message{}
 	c.wheel.set(&w.timer, c.due(c.running()+c.liveness()))
