@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build demo test lint fuzz bench compose-test clean
+.PHONY: help deps build demo test lint fuzz bench chaos chaos-ci chaos-long compose-test clean
 
 GO           ?= go
 VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -13,6 +13,10 @@ COMMIT       ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 TEST_TIMEOUT ?= 8m
 FUZZTIME     ?= 30s
 BENCH        ?= .
+SCENARIO     ?= mixed
+DURATION     ?= 60s
+SEED         ?= 0
+KILLS        ?= 0
 
 # The packages with neither socket nor clock; they must build without cgo. Each
 # is named twice because Go is silent about a pattern (./x/...) that matches
@@ -60,6 +64,19 @@ fuzz: deps ## run every fuzz target for FUZZTIME (30s) each
 
 bench: deps ## run the benchmarks of the codec and the three state machines (BENCH=pattern)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PURE_PKGS)
+
+# With the race detector, in the processes too: a race ends the run. SEED=0
+# draws a seed, and the line of the result says which.
+CHAOS = $(GO) build -race -trimpath -buildvcs=false -ldflags '-X main.commit=$(COMMIT)' -o bin/chaos ./integration_test/chaos && ./bin/chaos run -seed $(SEED)
+
+chaos: deps ## kill, freeze and cut off real processes (SCENARIO=mixed DURATION=60s SEED=0 KILLS=0)
+	$(CHAOS) -scenario $(SCENARIO) -duration $(DURATION) -kills $(KILLS)
+
+chaos-ci: deps ## six scenarios of faults for 15 seconds each
+	$(CHAOS) -scenario ci -duration 15s
+
+chaos-long: deps ## all scenarios of faults for three minutes each
+	$(CHAOS) -scenario all -duration 3m
 
 compose-test: ## play kill and restart on real containers (needs a Docker engine)
 	scripts/compose-test

@@ -29,7 +29,7 @@ type withdrawalKey struct {
 
 // Withdraw ends the call with that key: its caller no longer waits. The
 // outcome follows at once where nothing can have been started, and within 250
-// ms otherwise. A call that is complete, or withdrawn, is left alone.
+// ms otherwise, but not later than without it. A call that is complete, or withdrawn, is left alone.
 func (m *Machine) Withdraw(now time.Duration, key uint64, out []Output) []Output {
 	out = m.observe(now, out)
 	c := m.calls[key]
@@ -44,7 +44,7 @@ func (m *Machine) Withdraw(now time.Duration, key uint64, out []Output) []Output
 		return m.complete(c, c.cancelled(), out)
 	}
 	c.phase = withdrawing
-	m.timers.arm(&c.timer, now+CancelWait)
+	m.timers.arm(&c.timer, min(now+CancelWait, max(m.limit(c), now)))
 	out = m.withdrawAll(now, c, out)
 	if c.pending == 0 && m.calls[key] == c {
 		return m.complete(c, c.cancelled(), out)

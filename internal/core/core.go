@@ -197,9 +197,6 @@ func (c *Core) Stopped(now time.Duration, gap time.Duration, out []Output) []Out
 // Tick fires what is due. Call it after the messages of a turn.
 func (c *Core) Tick(now time.Duration, out []Output) []Output {
 	c.begin(now, out)
-	if c.now >= c.stopUntil {
-		c.turnStop = 0
-	}
 	for t := c.wheel.advance(now); t != nil; t = c.wheel.advance(now) {
 		switch o := t.owner.(type) {
 		case *request:
@@ -225,6 +222,9 @@ func (c *Core) Deadline() (time.Duration, bool) { return c.wheel.deadline() }
 func (c *Core) begin(now time.Duration, out []Output) {
 	c.now = max(c.now, now)
 	c.out = out
+	if c.turnStop > 0 && c.now >= c.stopUntil {
+		c.turnStop = 0
+	}
 }
 
 func (c *Core) end() []Output {
