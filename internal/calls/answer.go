@@ -19,7 +19,7 @@ func (m *Machine) Receive(now time.Duration, id LinkID, msg *protocol.Message, o
 		return m.drop(now, l, msg, reason, out)
 	}
 	l.heard = now
-	out = m.learn(l, msg, out)
+	out = m.learn(now, l, msg, out)
 	switch msg.Command {
 	case protocol.Pong:
 		return m.pong(now, l, msg, out)
@@ -87,7 +87,7 @@ func (m *Machine) drop(now time.Duration, l *link, msg *protocol.Message, reason
 }
 
 // learn keeps what msg says of the broker.
-func (m *Machine) learn(l *link, msg *protocol.Message, out []Output) []Output {
+func (m *Machine) learn(now time.Duration, l *link, msg *protocol.Message, out []Output) []Output {
 	b := &m.brokers[l.broker]
 	if msg.Epoch != 0 {
 		if b.epoch != 0 && b.epoch != msg.Epoch {
@@ -105,7 +105,7 @@ func (m *Machine) learn(l *link, msg *protocol.Message, out []Output) []Output {
 	if v := msg.Intervals; v != nil && v.HeartbeatMS >= 10 && v.HeartbeatMS <= 60_000 {
 		if beat := time.Duration(v.HeartbeatMS) * time.Millisecond; beat != b.heartbeat {
 			b.heartbeat = beat
-			m.clip()
+			m.clip(now)
 		}
 	}
 	return out

@@ -175,10 +175,10 @@ func (m *Machine) Tick(now time.Duration, out []Output) []Output {
 
 // clip brings every call's moment within its limit: a broker's heartbeat,
 // which is part of it, has become another.
-func (m *Machine) clip() {
+func (m *Machine) clip(now time.Duration) {
 	for _, t := range m.timers.heap {
 		if c, ok := t.owner.(*call); ok && c.phase != withdrawing {
-			t.due = min(t.due, m.limit(c))
+			t.due = min(t.due, max(m.limit(c), now))
 		}
 	}
 	m.timers.init()

@@ -59,9 +59,25 @@ const goneText = "it ran, but its reply is no longer kept"
 func (c *Core) rival(r *request, w *worker, e *protocol.Entry, f fence) {
 	if e.State == protocol.Running && r.state == assigned {
 		c.makeGhost(w, f, ghost{listed: true})
+		r.rival, r.rivalRun = w, f
 		return
 	}
 	c.unwanted(w, e, f, protocol.ReasonSuperseded)
+}
+
+// takeRival: the attempt that counted is over, and r is to be handed out again.
+// If another one still runs, that is it. It reports whether there is one.
+func (c *Core) takeRival(r *request) bool {
+	w, f := r.rival, r.rivalRun
+	r.rival = nil
+	if w == nil || c.workers[w.instance] != w {
+		return false
+	}
+	if g, ok := w.ghosts[f]; !ok || g.cancel != 0 {
+		return false
+	}
+	c.adopt(r, w, &protocol.Entry{ID: r.id, Attempt: f.attempt, Epoch: f.epoch, State: protocol.Running})
+	return true
 }
 
 // confirm: w lists what it was given, perhaps still under the fence of an

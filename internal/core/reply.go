@@ -188,6 +188,9 @@ func (c *Core) notDone(r *request, w *worker, m *protocol.Message) {
 
 // restUntil queues r again at that time.
 func (c *Core) restUntil(r *request, at time.Duration, why string) {
+	if c.takeRival(r) {
+		return
+	}
 	r.enter(backoff)
 	r.again = at
 	c.event(Event{What: EventRequeued, ID: r.id, Attempt: r.attempt, Reason: why})
@@ -206,6 +209,10 @@ func (c *Core) again(r *request, w *worker, m *protocol.Message) {
 		c.giveUp(r, o)
 		return
 	}
+	r.rerun = true
+	if c.takeRival(r) {
+		return
+	}
 	if !r.hasBody {
 		c.event(Event{What: EventRequeued, ID: r.id, Worker: w.instance, Attempt: m.Number, Reason: "handler asked for a retry"})
 		c.orphaned(r)
@@ -215,7 +222,6 @@ func (c *Core) again(r *request, w *worker, m *protocol.Message) {
 	wait += time.Duration(mix(r.id, uint64(r.attempt)) % uint64(wait/2))
 	r.enter(backoff)
 	r.again = c.now + wait
-	r.rerun = true
 	c.counters.Retries++
 	c.event(Event{What: EventRequeued, ID: r.id, Service: r.svc.name, Worker: w.instance, Attempt: m.Number, Reason: "handler asked for a retry"})
 	c.arm(r)

@@ -78,6 +78,8 @@ type request struct {
 	others   []route       // of further instances
 	run      *run          // assigned, kept
 	lostWith []uint64      // workers it was lost with
+	rival    *worker       // runs it as well, as rivalRun
+	rivalRun fence
 }
 
 func (r *request) hook() *link[*request] { return &r.home }

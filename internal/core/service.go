@@ -317,6 +317,9 @@ func (c *Core) requeue(r *request, rerun bool, why string) {
 	}
 	c.counters.Requeued++
 	c.event(Event{What: EventRequeued, ID: r.id, Service: r.svc.name, Attempt: r.attempt, Reason: why})
+	if c.takeRival(r) {
+		return
+	}
 	if !r.hasBody {
 		c.orphaned(r)
 		return
