@@ -164,12 +164,11 @@ func (c *Core) first(from Peer, m *protocol.Message, size int64) {
 			text: "it may have been sent to an earlier broker, and no worker has claimed it"})
 		return
 	case mayHaveRun && !rerun:
-		r.enter(waiting)
-		c.waiting.pushBack(r)
+		c.await(r)
 	default:
 		c.enqueueBack(r)
+		c.arm(r)
 	}
-	c.arm(r)
 }
 
 // takeBody gives r its content, from its first REQUEST or the first retry

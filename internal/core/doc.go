@@ -30,6 +30,7 @@
 //	waiting   kept      READY lists a kept reply
 //	waiting   done      deadline, cancel, end of interest; window's end, at-most-once
 //	assigned  assigned  another worker lists it, and this one's run was cancelled before a restart
+//	assigned  waiting   it had been cancelled before a restart, so another worker may run it
 //	assigned  queued    worker lost, lease over, handed back, never taken, link reset
 //	assigned  backoff   its handler asks for a retry, or it is handed back not started
 //	assigned  orphan    as for queued, while its body is not known here
@@ -39,6 +40,7 @@
 //	kept      orphan    the same, while its body is not known here
 //	kept      done      the kept REPLY, or GONE; deadline: GONE, if nobody has asked, cancel, end of interest
 //	orphan    queued    a retry brings the body
+//	orphan    waiting   a retry brings the body; another worker may run it
 //	orphan    assigned  a worker lists it
 //	orphan    kept      READY lists a kept reply
 //	orphan    done      deadline, cancel, end of interest, a late reply

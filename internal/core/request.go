@@ -31,9 +31,9 @@ var legal = [...]uint16{
 	queued:   1<<assigned | 1<<backoff | 1<<kept | 1<<done,
 	backoff:  1<<queued | 1<<assigned | 1<<kept | 1<<done,
 	waiting:  1<<queued | 1<<assigned | 1<<kept | 1<<done,
-	assigned: 1<<assigned | 1<<queued | 1<<backoff | 1<<orphan | 1<<kept | 1<<done,
+	assigned: 1<<assigned | 1<<waiting | 1<<queued | 1<<backoff | 1<<orphan | 1<<kept | 1<<done,
 	kept:     1<<queued | 1<<orphan | 1<<done,
-	orphan:   1<<queued | 1<<assigned | 1<<kept | 1<<done,
+	orphan:   1<<queued | 1<<waiting | 1<<assigned | 1<<kept | 1<<done,
 	done:     0,
 }
 
@@ -60,6 +60,7 @@ type request struct {
 	handed   bool           // may have reached a worker: hand-overs proven lost do not count
 	rerun    bool           // an earlier attempt may have run: the next one is told
 	doubted  bool           // its deadline may be later: it was read just after this broker had stood still
+	unclear  bool           // another worker may run it, and has until the end of the window to say so
 	alone    bool           // lost a worker: goes only to one that holds nothing else
 	losses   uint8          // attempts counted against max attempts
 	attempt  uint32         // of the last hand-over

@@ -324,7 +324,18 @@ func (c *Core) requeue(r *request, rerun bool, why string) {
 		c.orphaned(r)
 		return
 	}
+	if r.unclear && c.now < c.windowEnd {
+		c.await(r)
+		return
+	}
 	c.enqueueFront(r)
+	c.arm(r)
+}
+
+// await lets r wait for a worker's claim until the recovery window ends.
+func (c *Core) await(r *request) {
+	r.enter(waiting)
+	c.waiting.pushBack(r)
 	c.arm(r)
 }
 

@@ -69,7 +69,7 @@
 //	running   hand-over, context over        → running   REPLY HANDED_BACK with the new fence
 //	running   CANCEL of its fence            → running   CancelRun
 //	running   Progress                       → running   PROGRESS, 4 a heartbeat at most
-//	running   handler returns                → finished  REPLY
+//	running   handler returns                → finished  REPLY; GONE for a withdrawn run, unless OK
 //	running   task time-out                  → finished  CancelRun, REPLY TIMEOUT; slot stays taken
 //	running   drain time-out                 → finished  CancelRun, REPLY HANDED_BACK started; slot too
 //	finished  new WELCOME                    → finished  REPLY

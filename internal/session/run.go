@@ -128,6 +128,9 @@ func utoa(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // answer gives e its reply, and keeps it until it is acknowledged.
 func (s *Session) answer(now time.Duration, e *entry, r Result, flags protocol.Flags, out []Output) []Output {
+	if e.withdrawn && r.Code != protocol.OK { // nobody wants it; a later broker must know that it ran
+		r = Result{Code: protocol.Gone}
+	}
 	e.code, e.replyMeta, e.reply = r.Code, r.Meta, r.Frames
 	e.replyFlags = flags.With(protocol.CtxCancelled, e.cancelled)
 	e.bytes = int64(len(r.Meta))
