@@ -16,6 +16,7 @@ const (
 	roundsMax   = 64  // batches taken before a turn ends, after a stop
 	waitMax     = 100 * time.Millisecond
 	drainedPoll = 10 * time.Millisecond
+	lateMin     = 50 * time.Millisecond  // a turn so late is told to the core
 	farewell    = 200 * time.Millisecond // after the last answer, before the ports are closed
 )
 
@@ -96,7 +97,7 @@ func (l *loop) turn(woke time.Duration) {
 	now := l.now()
 	late := now - woke
 	stopped := late > l.cfg.Heartbeat
-	if stopped {
+	if late > lateMin {
 		l.out = l.core.Stopped(now, late, l.out)
 		l.deliver()
 	}

@@ -68,7 +68,7 @@ func (c *Core) checkRequest(r *request) error {
 		return fmt.Errorf("an orphan has a body")
 	case !r.hasBody && (r.state == queued || r.state == backoff || r.state == waiting):
 		return fmt.Errorf("no body")
-	case int(r.losses) > c.cfg.MaxAttempts:
+	case int(r.losses) > c.cfg.MaxAttempts && r.hasBody:
 		return fmt.Errorf("%d losses", r.losses)
 	case r.atMostOnce() && r.handed && (r.state == queued || r.state == backoff):
 		return fmt.Errorf("at-most-once is queued though it may have been started")

@@ -242,7 +242,8 @@ func (c *Core) adopt(r *request, w *worker, e *protocol.Entry) {
 	c.unplace(r)
 	c.counters.Adopted++
 	r.run = c.newRun()
-	*r.run = run{w: w, before: true, attempt: e.Attempt, epoch: e.Epoch, seen: w.lists, over: e.Flags.Has(protocol.CtxCancelled)}
+	*r.run = run{w: w, before: true, attempt: e.Attempt, epoch: e.Epoch, seen: w.lists, adopted: true,
+		over: e.Flags.Has(protocol.CtxCancelled)}
 	r.handed = true
 	r.attempt = max(r.attempt, e.Attempt)
 	r.enter(assigned)
@@ -262,7 +263,7 @@ func (c *Core) keep(r *request, w *worker, e *protocol.Entry) {
 	c.stopOther(r, w)
 	c.unplace(r)
 	r.run = c.newRun()
-	*r.run = run{w: w, before: true, attempt: e.Attempt, epoch: e.Epoch, seen: w.lists}
+	*r.run = run{w: w, before: true, attempt: e.Attempt, epoch: e.Epoch, seen: w.lists, adopted: true}
 	r.handed = true
 	r.attempt = max(r.attempt, e.Attempt)
 	r.enter(kept)

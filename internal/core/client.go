@@ -305,6 +305,10 @@ func (c *Core) bringBody(r *request, from Peer, m *protocol.Message) bool {
 	case r.state == orphan && r.atMostOnce():
 		c.finish(r, outcome{code: protocol.WorkerLost, certainty: protocol.MaybeStarted, text: "the worker that held it was lost"})
 		return false
+	case r.state == orphan && int(r.losses) >= c.cfg.MaxAttempts:
+		c.giveUp(r, outcome{code: protocol.WorkerLost, certainty: protocol.MaybeStarted,
+			text: "its workers were lost, and no attempts are left"})
+		return false
 	case r.state == orphan:
 		c.requeue(r, true, "its body is here")
 	case r.state == kept && !r.run.fetch:

@@ -173,22 +173,27 @@ func (c *Core) Disconnected(now time.Duration, out []Output) []Output {
 	return c.end()
 }
 
-// Stopped says that this process did nothing for gap, just now. Liveness,
-// leases, interest and the recovery window move by it; deadlines do not.
-// Nobody is judged before one more heartbeat has passed; and if workers may
-// have given this broker up meanwhile, not before their longest wait until they
-// connect again. Call it before the messages of that turn are passed in: gap is
-// taken off their remaining times, and off those of a moment more, in which the
-// network hands over what came during the stop.
+// Stopped says that this process did nothing for gap, just now. Call it before
+// the messages of that turn are passed in: gap is taken off their remaining
+// times, and off those of a moment more, in which the network hands over what
+// came during the stop.
+//
+// If it was longer than a heartbeat, liveness, leases, interest and the recovery
+// window move by it; deadlines do not. Nobody is judged before one more heartbeat
+// has passed; and if workers may have given this broker up meanwhile, not before
+// their longest wait until they connect again.
 func (c *Core) Stopped(now time.Duration, gap time.Duration, out []Output) []Output {
 	c.begin(now, out)
+	c.turnStop, c.stopUntil = gap, now+backlogTime
+	if gap <= c.cfg.Heartbeat {
+		return c.end()
+	}
 	c.stalls += gap
 	c.windowEnd += gap
 	c.judgeAfter = now + c.cfg.Heartbeat
 	if gap >= c.liveness()-c.cfg.Heartbeat {
 		c.judgeAfter += c.cfg.ReconnectMax
 	}
-	c.turnStop, c.stopUntil = gap, now+backlogTime
 	c.counters.Stops++
 	c.event(Event{What: EventStopped})
 	return c.end()

@@ -22,6 +22,7 @@
 //	queued    kept      READY lists a kept reply
 //	queued    done      deadline, cancel, end of interest, id-only on a list
 //	backoff   queued    its time has come
+//	backoff   waiting   the same, in the recovery window after a claim
 //	backoff   assigned  a worker lists it
 //	backoff   kept      READY lists a kept reply
 //	backoff   done      deadline, cancel, end of interest, a late reply
@@ -30,17 +31,18 @@
 //	waiting   kept      READY lists a kept reply
 //	waiting   done      deadline, cancel, end of interest; window's end, at-most-once
 //	assigned  assigned  another worker lists it, and this one's run was cancelled before a restart
-//	assigned  waiting   it had been cancelled before a restart, so another worker may run it
+//	assigned  waiting   adopted, and given back in the recovery window: another worker may have it
 //	assigned  queued    worker lost, lease over, handed back, never taken, link reset
 //	assigned  backoff   its handler asks for a retry, or it is handed back not started
 //	assigned  orphan    as for queued, while its body is not known here
 //	assigned  kept      READY lists a kept reply
 //	assigned  done      REPLY, deadline, cancel, end of interest, no attempts left
 //	kept      queued    the worker that kept the reply is lost
+//	kept      waiting   the same, in the recovery window: another worker may have it
 //	kept      orphan    the same, while its body is not known here
 //	kept      done      the kept REPLY, or GONE; deadline: GONE, if nobody has asked, cancel, end of interest
 //	orphan    queued    a retry brings the body
-//	orphan    waiting   a retry brings the body; another worker may run it
+//	orphan    waiting   the same, in the recovery window after a claim
 //	orphan    assigned  a worker lists it
 //	orphan    kept      READY lists a kept reply
 //	orphan    done      deadline, cancel, end of interest, a late reply

@@ -334,6 +334,7 @@ func (c *Core) unassign(r *request) {
 	if w.lone == r {
 		w.lone = nil
 	}
+	r.unclear = r.unclear || r.run.adopted && c.now < c.windowEnd
 	c.freeRun(r.run)
 	r.run = nil
 	c.regain(w)

@@ -103,7 +103,6 @@ func (c *Core) reply(w *worker, m *protocol.Message) {
 		w.take(f)
 		if current { // adopted: it was cancelled under an earlier broker
 			c.unplace(r)
-			r.unclear = true
 			c.requeue(r, true, "cancelled before")
 		}
 		c.drop(DropLateReply, m.ID)

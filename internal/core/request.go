@@ -29,10 +29,10 @@ func (s state) String() string { return stateNames[s] }
 var legal = [...]uint16{
 	none:     1<<queued | 1<<waiting | 1<<assigned | 1<<kept | 1<<done,
 	queued:   1<<assigned | 1<<backoff | 1<<kept | 1<<done,
-	backoff:  1<<queued | 1<<assigned | 1<<kept | 1<<done,
+	backoff:  1<<queued | 1<<waiting | 1<<assigned | 1<<kept | 1<<done,
 	waiting:  1<<queued | 1<<assigned | 1<<kept | 1<<done,
 	assigned: 1<<assigned | 1<<waiting | 1<<queued | 1<<backoff | 1<<orphan | 1<<kept | 1<<done,
-	kept:     1<<queued | 1<<orphan | 1<<done,
+	kept:     1<<queued | 1<<waiting | 1<<orphan | 1<<done,
 	orphan:   1<<queued | 1<<waiting | 1<<assigned | 1<<kept | 1<<done,
 	done:     0,
 }
@@ -102,7 +102,8 @@ type run struct {
 	seq     uint32        // number of the hand-over on the worker's link; 0: known from a list
 	started bool          // the lease runs
 	fetch   bool          // kept: REPLAY_ONLY is under way
-	over    bool          // adopted, and an earlier broker had cancelled it: only OK is an outcome
+	adopted bool          // known from a list: an earlier broker handed it out, or this one lost it
+	over    bool          // ... and an earlier broker had cancelled it: only OK is an outcome
 	lease   time.Duration // allowed without progress; 0: until the deadline
 	leaseAt time.Duration // running time at which it ends
 	seen    uint32        // the worker's list that named it last
@@ -224,8 +225,7 @@ func (c *Core) requestDue(r *request) {
 		c.interestOver(r)
 	case r.state == backoff && r.again <= c.now:
 		c.unplace(r)
-		c.enqueueFront(r)
-		c.arm(r)
+		c.queueAgain(r)
 	case r.state == assigned && r.run.started && r.run.lease != 0 && c.due(r.run.leaseAt) <= c.now:
 		c.leaseOver(r)
 	default:

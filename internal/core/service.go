@@ -324,6 +324,12 @@ func (c *Core) requeue(r *request, rerun bool, why string) {
 		c.orphaned(r)
 		return
 	}
+	c.queueAgain(r)
+}
+
+// queueAgain puts r back into its queue or, while another worker may still claim
+// it, lets it wait.
+func (c *Core) queueAgain(r *request) {
 	if r.unclear && c.now < c.windowEnd {
 		c.await(r)
 		return
