@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build demo test lint fuzz bench chaos chaos-ci chaos-long compose-test clean
+.PHONY: help deps build demo test sim lint fuzz bench chaos chaos-ci chaos-long compose-test clean
 
 GO           ?= go
 VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -13,6 +13,7 @@ COMMIT       ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 TEST_TIMEOUT ?= 8m
 FUZZTIME     ?= 30s
 BENCH        ?= .
+SEEDS        ?= 2000
 SCENARIO     ?= mixed
 DURATION     ?= 60s
 SEED         ?= 0
@@ -44,6 +45,9 @@ test: deps ## vet, then all tests: unit, race, fuzz seeds, command line, integra
 	$(GO) vet ./...
 	CGO_ENABLED=0 $(GO) test -timeout=$(TEST_TIMEOUT) $(PURE_PKGS)
 	$(GO) test -race -shuffle=on -timeout=$(TEST_TIMEOUT) ./...
+
+sim: ## play SEEDS (2000) simulated runs from SEED (0 draws one): no promise may break
+	CGO_ENABLED=0 $(GO) run ./internal/sim/run -seeds $(SEEDS) -seed $(SEED)
 
 lint: deps ## gofmt, go mod tidy and golangci-lint (installed into .tools) find nothing
 	@files=$$(gofmt -l .) || exit 1; test -z "$$files" || { echo "Not formatted; run gofmt -w on:"; echo "$$files"; exit 1; }

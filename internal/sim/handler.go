@@ -1,0 +1,144 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/privateer-mq/privateer/internal/session"
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// A deed is what the handler of a request does. It is part of the request's
+// plan: every attempt does the same, but for those that ask for a retry first.
+type deed struct {
+	takes    time.Duration
+	progress time.Duration // says so this often; 0: never
+	retries  int           // attempts that ask for another one
+	fails    bool          // answers FAILED
+	poison   bool          // kills its worker
+	stubborn bool          // does not listen to its context
+	reply    int           // bytes
+}
+
+// A run is one start of a handler.
+type run struct {
+	request *request
+	worker  *workerProcess
+	attempt uint32
+	epoch   uint64
+	rerun   bool // the handler was told that it may be one
+	started time.Duration
+	moved   time.Duration // last progress, or its start
+	ended   time.Duration // never while it runs
+	how     string        // ok, failed, retry, cancelled, expired, killed
+	told    bool          // its context has been cancelled
+	toldBy  session.Cause
+	body    string
+	code    protocol.Code
+	wanted  time.Duration // its request's deadline, as it was known before that was over
+}
+
+func (r *run) running() bool { return r.ended == never }
+
+// start is package worker's startRun: the handler begins now.
+func (p *workerProcess) start(x *session.Run) {
+	w := p.w
+	q := w.oracle.request(x.ID)
+	r := &run{request: q, worker: p, attempt: x.Attempt, epoch: x.Epoch, rerun: x.MaybeRerun, started: w.now, moved: w.now, ended: never}
+	if q != nil {
+		r.wanted = q.wanted
+	}
+	if q == nil {
+		w.fail("%s starts a request that nobody has asked for: %v", p.name, x.ID)
+		return
+	}
+	r.body = fmt.Sprintf("%s at %s, run %d", q.name, p.name, len(q.runs)+1)
+	p.runs = append(p.runs, r)
+	w.oracle.started(r, x)
+	d := &q.deed
+	if d.poison {
+		w.after(w.upTo(d.takes), func() {
+			if r.running() && p.alive {
+				w.oracle.poisoned(p)
+				p.die()
+				p.seat.restart(w, w.between(100*time.Millisecond, time.Second))
+			}
+		})
+		return
+	}
+	if d.progress > 0 {
+		p.tick(r, d.progress)
+	}
+	p.finishAt(r, w.now+d.takes, func() { p.returns(r) })
+	if !d.stubborn {
+		p.finishAt(r, p.when(x.Deadline), func() { p.gaveUp(r, true) })
+	}
+}
+
+// finishAt does what r's handler does at that moment, or when its process goes
+// on again.
+func (p *workerProcess) finishAt(r *run, at time.Duration, do func()) {
+	p.w.at(at, func() {
+		switch {
+		case !r.running() || !p.alive:
+		case p.isFrozen():
+			p.finishAt(r, p.frozen+p.w.upTo(time.Millisecond), do)
+		default:
+			do()
+		}
+	})
+}
+
+func (p *workerProcess) tick(r *run, every time.Duration) {
+	p.finishAt(r, p.w.now+every, func() {
+		r.moved = p.w.now
+		p.notices = append(p.notices, notice{run: r})
+		p.wake()
+		p.tick(r, every)
+	})
+}
+
+// cancel ends the context of a run; a handler that listens returns soon.
+func (p *workerProcess) cancel(id protocol.ID, cause session.Cause) {
+	for _, r := range p.runs {
+		if r.request.id != id {
+			continue
+		}
+		r.told, r.toldBy = true, cause
+		p.w.oracle.runCancelled(r)
+		if !r.request.deed.stubborn {
+			p.finishAt(r, p.w.now+p.w.upTo(2*time.Millisecond), func() { p.gaveUp(r, false) })
+		}
+	}
+}
+
+// returns is the handler's own end.
+func (p *workerProcess) returns(r *run) {
+	d := &r.request.deed
+	switch {
+	case r.request.asked < d.retries:
+		r.request.asked++
+		p.leave(r, "retry", session.Result{Code: protocol.Retry, Meta: protocol.ErrorMeta("not yet")})
+	case d.fails:
+		p.leave(r, "failed", session.Result{Code: protocol.Failed, Meta: protocol.ErrorMeta("cannot")})
+	default:
+		body := append([]byte(r.body), make([]byte, d.reply)...)
+		p.leave(r, "ok", session.Result{Code: protocol.OK, Frames: [][]byte{body}})
+	}
+}
+
+// gaveUp is a handler that has seen the end of its context.
+func (p *workerProcess) gaveUp(r *run, deadline bool) {
+	how := "cancelled"
+	if deadline {
+		how = "expired"
+	}
+	p.leave(r, how, session.Result{Code: protocol.Failed, Expired: deadline, Meta: protocol.ErrorMeta("context ended")})
+}
+
+func (p *workerProcess) leave(r *run, how string, result session.Result) {
+	r.ended, r.how, r.code = p.w.now, how, result.Code
+	p.notices = append(p.notices, notice{run: r, result: &result})
+	p.wake()
+	p.w.oracle.ended(r)
+}

@@ -1,0 +1,117 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// A Result is what one seed came to.
+type Result struct {
+	Seed      uint64
+	Err       error  // the first broken promise; nil: all were kept
+	Hash      uint64 // of everything that happened
+	Simulated time.Duration
+	Steps     int
+	Requests  int
+	Runs      int
+	Faults    [faultKinds]int
+	Seen      seenSet
+	Outcomes  [16]int
+	Trace     []string // where it was asked for
+}
+
+// Run plays one seed. keepTrace makes it slower, and changes nothing else.
+func Run(seed uint64, keepTrace bool) Result {
+	w := &world{random: newRandom(seed)}
+	w.plan = drawPlan(seed, w.random)
+	w.net = network{w: w}
+	w.oracle = oracle{w: w, byID: map[protocol.ID]*request{}, links: map[*conn]*linkNotes{}}
+	w.trace = trace{keep: keepTrace, hash: newHash()}
+	for i := range w.net.ports {
+		w.net.ports[i] = port{peers: map[string]*conn{}}
+	}
+	w.note("plan: %+v", w.plan)
+	w.load()
+	w.faults()
+	w.advance(w.plan.calm)
+	w.settle()
+	r := Result{Seed: seed, Err: w.failed, Hash: w.trace.hash.Sum64(), Simulated: w.now, Steps: w.steps,
+		Requests: len(w.oracle.requests), Faults: w.trace.faults, Seen: w.oracle.seen, Outcomes: w.oracle.outcomes, Trace: w.trace.lines}
+	for _, q := range w.oracle.requests {
+		r.Runs += len(q.runs)
+	}
+	return r
+}
+
+// settle is the second phase: no more faults, and everything must come to rest
+// within the bound of G15; then new requests succeed at once.
+func (w *world) settle() {
+	p := &w.plan
+	bound := 3*p.core.Heartbeat + reconnectMax + connectTimeout + 4*time.Second
+	// What waits still has to be worked off, each attempt at its full length.
+	work := p.takesMax + p.core.Lease + 5*time.Second + w.backlog()
+	w.advance(w.now + bound)
+	if p.tight { // tables are full until the deadlines are over
+		w.advance(max(w.now, 2*p.calm+generous+5*time.Second))
+	}
+	var probes []*call
+	for _, seat := range w.clients {
+		c := w.probe()
+		probes = append(probes, c)
+		seat.process.ask(c)
+	}
+	w.advance(w.now + work)
+	for _, c := range probes {
+		if w.failed == nil && (c.outcome == nil || c.outcome.Code != protocol.OK) {
+			w.fail("G15: a new request of %s, %v after the last fault, has the outcome %v", c.client.name, bound, c.outcome)
+		}
+	}
+	w.advance(max(w.now+62*time.Second, 2*p.calm+generous+5*time.Second)) // every deadline is over
+	w.checkRest()
+}
+
+// backlog is how long the open requests may keep the workers busy.
+func (w *world) backlog() (d time.Duration) {
+	for _, q := range w.oracle.requests {
+		if q.over == never && len(q.calls) > 0 {
+			d += q.deed.takes * time.Duration(w.plan.core.MaxAttempts)
+		}
+	}
+	return d
+}
+
+// probe is a request that can only fail if something is wrong.
+func (w *world) probe() *call {
+	q := w.oracle.newRequest(w.plan.services[0])
+	q.body = [][]byte{fmt.Appendf(nil, "probe %s", q.name)}
+	return &call{request: q, timeout: 4 * time.Second, retries: 1000, budget: time.Minute, priority: protocol.PriorityHigh}
+}
+
+// checkRest: in the end nothing is left open anywhere.
+func (w *world) checkRest() {
+	if w.failed != nil {
+		return
+	}
+	if g := w.broker.core.Gauges(); g.Open+g.Queued+g.Assigned > 0 {
+		w.fail("G15: the broker still has %+v", g)
+	}
+	for _, s := range w.clients {
+		if !s.process.machine.Settled() {
+			w.fail("G15: %s still has %d calls", s.process.name, s.process.machine.Open())
+		}
+	}
+	for _, s := range w.workers {
+		if s.process == nil || !s.process.alive || len(s.process.runs) > 0 {
+			w.fail("G15: seat %d has no worker at rest", s.number)
+		}
+	}
+	for _, q := range w.oracle.requests {
+		for _, c := range q.calls {
+			if c.outcome == nil && c.client.alive {
+				w.fail("G1: %s has no outcome of %s", c.client.name, q.name)
+			}
+		}
+	}
+}

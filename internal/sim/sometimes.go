@@ -1,0 +1,446 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/privateer-mq/privateer/internal/calls"
+	"github.com/privateer-mq/privateer/internal/core"
+	"github.com/privateer-mq/privateer/internal/session"
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// A situation is one that must occur in every batch of seeds: promises that
+// hold only because nothing happened prove nothing. The first 37 are those of
+// docs/timelines.md, in its order.
+type situation uint8
+
+// The situations.
+const (
+	seenLostReply         situation = iota // 1
+	seenGapAfterReply                      // 2
+	seenOldLinkAtNew                       // 3
+	seenEpochLearnedLater                  // 4
+	seenOnceAfterFreeze                    // 5
+	seenFirstTryNotFirst                   // 6
+	seenEmptyWakeUp                        // 7
+	seenBackInGrace                        // 8
+	seenLateClaim                          // 9
+	seenHandover                           // 10
+	seenFetchLost                          // 11
+	seenGone                               // 12
+	seenRetryAtSame                        // 13
+	seenOwnCancel                          // 14
+	seenSameFence                          // 15
+	seenOneWayLink                         // 16
+	seenBodyBrought                        // 17
+	seenCancelOvertakes                    // 18
+	seenRefusalRaised                      // 19
+	seenExpiredAfterLoss                   // 20
+	seenForeignCancel                      // 21
+	seenStaleRemaining                     // 22
+	seenPoison                             // 23
+	seenReadyInParts                       // 24
+	seenStuckSlot                          // 25
+	seenDrainRace                          // 26
+	seenTwoRestarts                        // 27
+	seenResetThenStart                     // 28
+	seenTakenUp                            // 29
+	seenListBehind                         // 30
+	seenCancelAtWelcome                    // 31
+	seenWaitBeyondLease                    // 32
+	seenHandedBackAgain                    // 33
+	seenInterestRenewed                    // 34
+	seenLastTryCut                         // 35
+	seenTwoRoutes                          // 36
+	seenIDOnly                             // 37
+	seenLateReplyUsed
+	seenReplyAfterRedelivery
+	seenCancelRacesReply
+	seenExpiryInFlight
+	seenDuplicateReady
+	seenClaimInWindow
+	situations
+)
+
+var situationNames = [situations]string{
+	"a lost reply looks like a lost dispatch", "a message behind a lost reply", "an old link's message at a new broker",
+	"the epoch learned between two tries", "at most once, read after the broker stood still", "a first try that is not the first",
+	"the broker wakes up to empty sockets", "a cut worker is back within the grace", "a claim late in the window",
+	"a half-open cut, same routing id", "a fetch is lost, or answered GONE", "the reply is no longer kept",
+	"a retry at the same worker", "the broker's own cancel comes back as FAILED", "one attempt number, two epochs",
+	"a link that takes nothing", "a body comes after its worker was lost", "CANCEL overtakes REQUEST",
+	"a refusal after what may have run", "expired in the queue after a loss", "a cancel of a foreign id",
+	"a dispatch too old to start", "a poison and its neighbours", "READY in parts", "a slot that does not come back",
+	"a retry at a draining broker", "adopted by two brokers in a row", "started after its link was reset",
+	"an id taken up by a new client", "a list that is behind a hand-over", "a CANCEL right behind WELCOME",
+	"a wait longer than the lease", "handed back, its context was over", "interest counted anew", "a disconnect eats the last try",
+	"two instances hear one outcome", "a withdrawn id announced to a new broker",
+	"a late reply is used", "a reply after redelivery", "a cancel races a reply", "expired in flight", "READY twice", "a claim in the window",
+}
+
+type seenSet [situations]int
+
+func (o *oracle) saw(s situation) { o.seen[s]++ }
+
+// A noteSet is what the detectors remember of a request.
+type noteSet struct {
+	replyLost   bool   // a final REPLY was lost on the way
+	retriedAt   uint64 // instance that asked for a retry
+	refused     bool   // a client was told not-started of it
+	adoptedBy   uint64 // epoch
+	acceptedBy  uint64 // epoch that has its body
+	lostBy      uint64 // epoch that lost its worker
+	resetAt     uint64 // instance whose link was reset under it
+	resetRun    uint32 // the attempt
+	fetch       uint32 // attempt of the REPLAY_ONLY under way
+	dispatchSeq uint32 // of its hand-over
+	withdrawn   bool   // its client's CANCEL was taken
+}
+
+// linkNotes are what the detectors remember of a connection.
+type linkNotes struct {
+	replyLost bool
+}
+
+// lost: a message died with its connection, or was not sent to anybody.
+func (o *oracle) lost(p *packet, dir int) {
+	if p.msg == nil || p.conn == nil {
+		return
+	}
+	q := o.byID[p.msg.ID]
+	switch {
+	case dir == up && p.msg.Command == protocol.Reply && p.msg.Code.Final() && q != nil:
+		q.notes.replyLost = true
+		o.linkOf(p.conn).replyLost = true
+	case dir == down && p.msg.Command == protocol.Request && p.msg.Flags.Has(protocol.ReplayOnly):
+		o.saw(seenFetchLost)
+	}
+}
+
+func (o *oracle) linkOf(c *conn) *linkNotes {
+	n := o.links[c]
+	if n == nil {
+		n = &linkNotes{}
+		o.links[c] = n
+	}
+	return n
+}
+
+func (o *oracle) sawOutcome(c *call, out *calls.Outcome) {
+	n := len(c.sends)
+	switch {
+	case out.Code == protocol.Gone:
+		o.saw(seenGone)
+	case out.Code == protocol.Overloaded || out.Code == protocol.DrainingNow || out.Code == protocol.NoService:
+		if out.Certainty == protocol.MaybeStarted {
+			o.saw(seenRefusalRaised)
+		}
+	case out.Code == protocol.Expired && out.Certainty == protocol.MaybeStarted && c.request.notes.lostBy != 0:
+		o.saw(seenExpiredAfterLoss)
+	}
+	if n > 1 && c.sends[n-1].interest == 0 && c.sends[n-2].interest > 0 && o.w.now > c.sends[n-2].at+c.sends[n-2].interest {
+		o.saw(seenInterestRenewed)
+	}
+}
+
+// clientNotes: an event of a client's machine.
+func (o *oracle) clientNotes(p *clientProcess, out *calls.Output) {
+	o.w.note("%s: %v", p.name, out.Event)
+	if c := p.open[out.Key]; c != nil && out.Event == calls.TryCut && len(c.sends) > 1 && c.sends[len(c.sends)-1].interest == 0 {
+		o.saw(seenLastTryCut)
+	}
+}
+
+func (o *oracle) clientSends(p *clientProcess, m *protocol.Message) {
+	if m.Command != protocol.Request {
+		return
+	}
+	for _, c := range o.byID[m.ID].calls {
+		if c.client == p && c.outcome == nil {
+			c.sends = append(c.sends, sending{o.w.now, m.Number, time.Duration(m.InterestMS) * time.Millisecond})
+		}
+	}
+}
+
+func (o *oracle) clientReads(p *clientProcess, m *protocol.Message) {
+	if q := o.byID[m.ID]; q != nil && m.Command == protocol.Reply && m.Flags.Certainty() == protocol.NotStarted {
+		q.notes.refused = true
+	}
+}
+
+func (o *oracle) sawClient(b *broker, p *packet, m *protocol.Message) {
+	q := o.byID[m.ID]
+	if q == nil {
+		return
+	}
+	if m.Command == protocol.Cancel {
+		q.notes.withdrawn = true
+		return
+	}
+	other := m.Flags.Has(protocol.MaybeSent) && m.Epoch != b.epoch
+	switch {
+	case !other:
+	case m.Number > 1 && m.Epoch != 0 && p.conn.s.client.knows == b.epoch:
+		o.saw(seenEpochLearnedLater)
+	case m.Number == 1 && len(q.calls) > 1 && len(q.runs) > 0:
+		o.saw(seenFirstTryNotFirst)
+		if p.conn.s.client.knows == b.epoch && q.runs[0].epoch < b.epoch {
+			o.saw(seenTakenUp)
+		}
+	}
+	if other && q.once && b.w.now-p.came > b.w.plan.core.Heartbeat && b.isJustBack() {
+		o.saw(seenOnceAfterFreeze)
+	}
+	if b.draining && q.finished == b.epoch {
+		o.saw(seenDrainRace)
+	}
+}
+
+// isJustBack reports whether b stood still a moment ago.
+func (b *broker) isJustBack() bool { return b.frozen > 0 && b.w.now-b.frozen < 20*time.Millisecond }
+
+// sawWorker looks at what a worker says before the core does.
+func (o *oracle) sawWorker(b *broker, p *packet, m *protocol.Message) {
+	wp := p.conn.s.worker
+	defer func() { wp.said = m.Command }()
+	for i := range m.Entries {
+		o.sawEntry(b, wp, m, &m.Entries[i])
+	}
+	switch m.Command {
+	case protocol.Ready:
+		if wp.said == protocol.Ready && m.Part == 0 {
+			o.saw(seenDuplicateReady)
+		}
+		if !m.Flags.Has(protocol.Last) {
+			o.saw(seenReadyInParts)
+		}
+	case protocol.Heartbeat:
+		for _, q := range o.requests {
+			if q.at == wp.instance && q.notes.dispatchSeq > m.Ack && q.finished != b.epoch {
+				o.saw(seenListBehind)
+				break
+			}
+		}
+	case protocol.Reply:
+		o.sawReply(b, wp, m)
+	}
+}
+
+func (o *oracle) sawReply(b *broker, wp *workerProcess, m *protocol.Message) {
+	q := o.byID[m.ID]
+	if q == nil {
+		return
+	}
+	switch {
+	case m.Code == protocol.Gone && m.Number == q.notes.fetch:
+		o.saw(seenFetchLost)
+	case m.Code == protocol.Failed && m.Flags.Has(protocol.CtxCancelled) && q.finished != b.epoch:
+		o.saw(seenOwnCancel)
+	case m.Code == protocol.Retry:
+		q.notes.retriedAt = wp.instance
+	case m.Code.Final() && q.overCode == protocol.Cancelled && q.finished == b.epoch:
+		o.saw(seenCancelRacesReply)
+	case m.Code.Final() && q.finished == b.epoch && len(q.runs) > 1:
+		o.saw(seenReplyAfterRedelivery)
+	}
+}
+
+func (o *oracle) sawEntry(b *broker, wp *workerProcess, m *protocol.Message, e *protocol.Entry) {
+	q := o.byID[e.ID]
+	if q == nil {
+		return
+	}
+	if e.State == protocol.Finished && q.notes.replyLost {
+		q.notes.replyLost = false
+		o.saw(seenLostReply)
+	}
+	if m.Command == protocol.Ready && e.State == protocol.IDOnly && e.Epoch != b.epoch && q.notes.withdrawn {
+		o.saw(seenIDOnly)
+	}
+}
+
+// sawNote looks at what the core reports.
+func (o *oracle) sawNote(b *broker, q *request, e *core.Event) {
+	switch e.What {
+	case core.EventLinkReset:
+		o.sawReset(e)
+	case core.EventAccepted:
+		q.notes.acceptedBy = b.epoch
+	case core.EventJoined:
+		if q.notes.lostBy == b.epoch && q.notes.acceptedBy != b.epoch {
+			o.saw(seenBodyBrought)
+			q.notes.acceptedBy = b.epoch
+		}
+	case core.EventAdopted:
+		o.sawAdopted(b, q)
+	case core.EventRequeued:
+		if e.Reason == "worker lost" || e.Reason == "link reset" {
+			q.notes.lostBy = b.epoch
+		}
+		if e.Reason == "handed back" {
+			o.saw(seenHandedBackAgain)
+		}
+	case core.EventRescued:
+		o.saw(seenLateReplyUsed)
+	case core.EventDeadLetter:
+		if q.deed.poison {
+			o.saw(seenPoison)
+		}
+	case core.EventWorkerSuspect:
+		if p := o.worker(e.Worker); p != nil && p.alive && len(p.runs) > 0 {
+			at := o.w.now
+			o.w.after(graceTime, func() {
+				if _, all := p.seat.troubled(at-graceTime, at+graceTime); p.alive && p.sock != nil && p.sock.conn != nil && all > 0 && all < graceTime {
+					o.saw(seenBackInGrace)
+				}
+			})
+		}
+	}
+}
+
+func (o *oracle) sawAdopted(b *broker, q *request) {
+	start := o.starts[len(o.starts)-1].from
+	if o.w.now-start > o.silence() {
+		o.saw(seenLateClaim)
+	}
+	if o.w.now-start < o.w.plan.core.RecoveryWindow {
+		o.saw(seenClaimInWindow)
+	}
+	if q.notes.adoptedBy != 0 && q.notes.adoptedBy != b.epoch {
+		o.saw(seenTwoRestarts)
+	}
+	q.notes.adoptedBy = b.epoch
+}
+
+func (o *oracle) sawReset(e *core.Event) {
+	const nothing = "the worker acknowledged nothing"
+	p := o.worker(e.Worker)
+	if p == nil {
+		return
+	}
+	if len(e.Reason) >= len(nothing) && e.Reason[:len(nothing)] == nothing {
+		o.saw(seenOneWayLink)
+		for _, q := range o.requests {
+			if q.at == e.Worker {
+				q.notes.resetAt, q.notes.resetRun = e.Worker, q.notes.dispatchSeq
+			}
+		}
+		return
+	}
+	if p.sock != nil {
+		for c, n := range o.links { // any order: the sum does not depend on it
+			if c.s == p.sock && n.replyLost {
+				n.replyLost = false
+				o.saw(seenGapAfterReply)
+			}
+		}
+	}
+}
+
+func (o *oracle) brokerDrops(b *broker, e *core.Event) {
+	switch e.What {
+	case core.DropCancelledTry:
+		o.saw(seenCancelOvertakes)
+	case core.DropForeignCancel:
+		o.saw(seenForeignCancel)
+	}
+}
+
+// brokerDecides looks at what the core has put out in one call.
+func (o *oracle) brokerDecides(b *broker, out []core.Output) {
+	var welcome []byte
+	routes := 0
+	var last protocol.ID
+	for i := range out {
+		m := &out[i].Msg
+		if out[i].Kind != core.Send {
+			continue
+		}
+		q := o.byID[m.ID]
+		switch {
+		case out[i].Side == core.Back && m.Command == protocol.Welcome:
+			welcome = out[i].To.ID
+		case out[i].Side == core.Back && m.Command == protocol.Cancel:
+			if string(out[i].To.ID) == string(welcome) {
+				o.saw(seenCancelAtWelcome)
+			}
+		case out[i].Side == core.Back && m.Command == protocol.Request && m.Flags.Has(protocol.ReplayOnly):
+			q.notes.fetch = m.Number
+		case out[i].Side == core.Back && m.Command == protocol.Request:
+			q.notes.dispatchSeq = m.Seq
+		case out[i].Side == core.Front && m.Command == protocol.Reply:
+			if m.ID == last {
+				routes++
+			} else {
+				last, routes = m.ID, 1
+			}
+			if routes == 2 {
+				o.saw(seenTwoRoutes)
+			}
+		case out[i].Side == core.Back && m.Command == protocol.Disconnect && m.Code == protocol.ReasonUnknown && len(o.starts) > 1:
+			o.saw(seenOldLinkAtNew)
+		}
+	}
+}
+
+func (o *oracle) undeliverable(b *broker, out *core.Output, gone bool) {
+	o.w.note("undeliverable to %s: %v, gone %t", "", out.Msg.Command, gone)
+}
+
+func (o *oracle) sawStart(r *run) {
+	q := r.request
+	for _, old := range q.runs[:len(q.runs)-1] {
+		if old.attempt == r.attempt && old.epoch != r.epoch {
+			o.saw(seenSameFence)
+		}
+	}
+	if q.notes.retriedAt == r.worker.instance {
+		o.saw(seenRetryAtSame)
+	}
+	if lease := o.w.plan.core.Lease; lease > 0 && q.waits > 0 && r.started-q.waits > lease {
+		o.saw(seenWaitBeyondLease)
+	}
+	if q.notes.resetAt == r.worker.instance {
+		o.saw(seenResetThenStart)
+	}
+}
+
+// workerReads: a message has reached a session.
+func (o *oracle) workerReads(p *workerProcess, in *packet, m *protocol.Message) {
+	o.w.digest(uint64(o.w.now), uint64(m.Command), uint64(m.Seq), uint64(in.conn.number))
+	if m.Command != protocol.Request || m.Flags.Has(protocol.ReplayOnly) {
+		return
+	}
+	if q := o.byID[m.ID]; q != nil {
+		q.transit = max(q.transit, p.transit)
+		if q.waits == 0 {
+			q.waits = o.w.now
+		}
+	}
+	p.reading = m
+}
+
+// workerReports: an event of a session.
+func (o *oracle) workerReports(p *workerProcess, out *session.Output) {
+	o.w.note("%s: %v %v %s", p.name, out.Event, out.Code, out.Text)
+	m := p.reading
+	switch {
+	case out.Event == session.Answered && out.Code == protocol.Expired && m != nil && m.ID == out.Fence.ID && m.Number == out.Fence.Attempt:
+		if o.w.now > 0 && m.RemainingMS > 0 {
+			o.saw(seenStaleRemaining)
+		}
+	case out.Event == session.TaskOver || out.Event == session.ReturnedLate:
+		o.saw(seenStuckSlot)
+	}
+	if out.Event == session.Answered && out.Code == protocol.Expired {
+		if q := o.byID[out.Fence.ID]; q != nil && q.overCode == protocol.Expired {
+			o.saw(seenExpiryInFlight)
+		}
+	}
+}
+
+func (o *oracle) workerDrops(*workerProcess, session.Reason) {}
+
+func (o *oracle) workerTurned(p *workerProcess) { p.reading = nil }
+
+func (o *oracle) poisoned(p *workerProcess) { o.w.note("%s dies of poison", p.name) }
