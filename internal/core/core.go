@@ -181,7 +181,8 @@ func (c *Core) Disconnected(now time.Duration, out []Output) []Output {
 // If it was longer than a heartbeat, liveness, leases, interest and the recovery
 // window move by it; deadlines do not. Nobody is judged before one more heartbeat
 // has passed; and if workers may have given this broker up meanwhile, not before
-// their longest wait until they connect again.
+// their longest wait until they connect again. Workers are told soon that this
+// broker lives, and what it has read: they may be about to give it up.
 func (c *Core) Stopped(now time.Duration, gap time.Duration, out []Output) []Output {
 	c.begin(now, out)
 	c.turnStop, c.stopUntil = gap, now+backlogTime
@@ -189,13 +190,16 @@ func (c *Core) Stopped(now time.Duration, gap time.Duration, out []Output) []Out
 		return c.end()
 	}
 	c.stalls += gap
-	c.windowEnd += gap
+	if c.windowEnd > c.now-gap { // it was open when the stop began
+		c.windowEnd += gap
+	}
 	c.judgeAfter = now + c.cfg.Heartbeat
 	if gap >= c.liveness()-c.cfg.Heartbeat {
 		c.judgeAfter += c.cfg.ReconnectMax
 	}
 	c.counters.Stops++
 	c.event(Event{What: EventStopped})
+	c.beatSoon()
 	return c.end()
 }
 

@@ -47,6 +47,14 @@ func (c *Core) beat(w *worker) {
 		Flags: protocol.Flags(0).With(protocol.Draining, c.draining)})
 }
 
+// beatSoon lets the next heartbeats go out once what has come is read.
+func (c *Core) beatSoon() {
+	for _, w := range c.sorted(func(w *worker) bool { return !w.legacy && (w.state == up || w.state == welcomed) }) {
+		w.beatAt = c.now + backlogTime
+		c.armWorker(w)
+	}
+}
+
 // nextBeat is a heartbeat from now at the latest, on a grid: many workers then
 // cost few turns.
 func (c *Core) nextBeat() time.Duration {
@@ -156,17 +164,19 @@ func (c *Core) probeOne(w *worker) {
 // probeBusy sends a heartbeat to every worker that holds something, after a
 // connection was lost: a dead one shows by the failing send.
 func (c *Core) probeBusy() {
-	for _, w := range c.busy() {
+	for _, w := range c.sorted(func(w *worker) bool {
+		return w.runs.size > 0 && (w.state == up || w.state == welcomed) && !w.legacy
+	}) {
 		c.beat(w)
 	}
 }
 
-// busy collects the workers that hold something, in the order of their
-// instances, into spareWorkers.
-func (c *Core) busy() []*worker {
+// sorted collects some of the workers, in the order of their instances, into
+// spareWorkers.
+func (c *Core) sorted(which func(*worker) bool) []*worker {
 	c.spareWorkers = c.spareWorkers[:0]
 	for _, w := range c.workers {
-		if w.runs.size > 0 && (w.state == up || w.state == welcomed) && !w.legacy {
+		if which(w) {
 			c.spareWorkers = append(c.spareWorkers, w)
 		}
 	}
@@ -373,12 +383,7 @@ func (c *Core) Leave(now time.Duration, out []Output) []Output {
 			c.abandon(r)
 		}
 	}
-	c.spareWorkers = c.spareWorkers[:0]
-	for _, w := range c.workers {
-		c.spareWorkers = append(c.spareWorkers, w)
-	}
-	sortWorkers(c.spareWorkers)
-	for _, w := range c.spareWorkers {
+	for _, w := range c.sorted(func(*worker) bool { return true }) {
 		if acks := c.takeAcks(w); len(acks) > 0 && !w.legacy {
 			c.tell(w, protocol.Message{Command: protocol.Ack, Epoch: c.cfg.Epoch, Acks: acks})
 		}

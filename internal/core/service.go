@@ -10,6 +10,7 @@ type service struct {
 	queue [3]list[*request] // by priority class: high, normal, low
 	lone  list[*request]    // must go to a worker that holds nothing else
 	turn  uint8             // dispatches, to let the lower priorities through
+	loner bool              // the last dispatch was a lone request: another one goes first
 
 	// A worker's offer to this service is on exactly one of two lists: here,
 	// while the worker may have credit, or on the worker's own list of offers
@@ -212,7 +213,10 @@ func (c *Core) match(s *service) {
 			continue
 		}
 		s.turn++
+		s.loner = false
 		c.handOut(r, o.w)
+		for s.lone.head != nil && c.dispatchLone(s) {
+		}
 	}
 }
 
@@ -234,9 +238,15 @@ func (c *Core) avoid(r *request, s *service, w *worker) {
 
 // dispatchLone hands the first lone request to a worker that holds nothing. If
 // there is none, one worker is reserved: it is given nothing else until it is
-// free. It reports whether a request was handed out.
+// free. Between two of them another request has its turn, if one waits: where
+// each lone one kills its worker, nothing else would ever run. It reports whether
+// a request was handed out.
 func (c *Core) dispatchLone(s *service) bool {
 	r := s.lone.head
+	if s.loner && s.front() != nil {
+		c.unreserve(s)
+		return false
+	}
 	var best *worker
 	n := 0
 	for m := s.members.head; m != nil && n < soloScan; m, n = m.link.next, n+1 {
@@ -248,7 +258,7 @@ func (c *Core) dispatchLone(s *service) bool {
 			c.unreserve(s)
 			c.rotate(s, m)
 			c.handOut(r, w)
-			w.lone = r
+			w.lone, s.loner = r, true
 			return true
 		}
 		if best == nil && w.lone == nil {

@@ -134,11 +134,13 @@ func (w *wheel) advance(now time.Duration) *timer {
 		}
 		w.tick = tick
 		s := &w.slots[level][slot]
-		if t := s.head; t.due <= tick {
+		if level == 0 {
+			t := s.head
 			w.clear(t)
 			return t
 		}
-		// Not due yet: the timers of this slot move to lower levels.
+		// The timers of this slot move to lower levels, all of them at once: one
+		// that fires may be set anew in a level below, which is looked at first.
 		head := s.head
 		s.head = nil
 		w.occupied[level] &^= 1 << slot

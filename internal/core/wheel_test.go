@@ -8,6 +8,8 @@ import (
 )
 
 // TestWheelAgainstSort holds the wheel against a sorted list, over all levels.
+// Some timers are due at the very start of a slot, and some are set anew when
+// they fire.
 func TestWheelAgainstSort(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for round := range 200 {
@@ -17,6 +19,9 @@ func TestWheelAgainstSort(t *testing.T) {
 		for range 300 {
 			tm := &timer{}
 			due := now + time.Duration(rng.Int64N(int64(1)<<(10+rng.IntN(38))))
+			if rng.IntN(4) == 0 {
+				due = due.Truncate(wheelTick << (6 * rng.IntN(3)))
+			}
 			w.set(tm, due)
 			live[tm] = due
 			if rng.IntN(4) == 0 {
@@ -56,6 +61,10 @@ func TestWheelAgainstSort(t *testing.T) {
 					t.Fatalf("round %d: fired %v early", round, due-now)
 				}
 				delete(live, tm)
+				if rng.IntN(3) == 0 {
+					live[tm] = now + time.Duration(rng.Int64N(int64(10*time.Second)))
+					w.set(tm, live[tm])
+				}
 			}
 			for _, due := range live {
 				if due+wheelTick < now {

@@ -192,7 +192,7 @@ func (b *broker) send(out []core.Output, i int) []core.Output {
 		return out
 	}
 	if seat := seatOf(c); full && seat != nil {
-		seat.trouble(b.w.now, b.w.now+b.w.plan.core.Heartbeat, "full")
+		seat.trouble(b.w.now, b.w.now+2*b.w.plan.core.Heartbeat, "full")
 	}
 	b.w.oracle.undeliverable(b, o, c == nil)
 	side, to, msg := o.Side, o.To, o.Msg

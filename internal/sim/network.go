@@ -299,7 +299,7 @@ func (s *socket) send(frames [][]byte, m *protocol.Message) bool {
 	}
 	if s.net.refuseOne > 0 && !s.net.calm && s.net.w.chance(s.net.refuseOne) {
 		if seat := s.seat(); seat != nil {
-			seat.trouble(s.net.w.now, s.net.w.now+s.net.w.plan.core.Heartbeat, "refused")
+			seat.trouble(s.net.w.now, s.net.w.now+2*s.net.w.plan.core.Heartbeat, "refused")
 		}
 		return false
 	}

@@ -194,7 +194,7 @@ func (o *oracle) excuse(r *run, t time.Duration) string {
 func (o *oracle) outOfReach(seat *workerSeat, from, to time.Duration) bool {
 	gone, all := seat.troubled(from, to)
 	if all > 0 { // the worker hears nothing in both times, one after the other
-		all += o.brokerStood(from, to)
+		all += o.brokerStood(from, to) + o.stepped
 	}
 	return gone >= graceTime || all >= o.silence()-o.w.plan.core.Heartbeat-100*time.Millisecond
 }
