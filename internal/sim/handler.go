@@ -35,6 +35,7 @@ type run struct {
 	toldBy  session.Cause
 	body    string
 	code    protocol.Code
+	asked   time.Duration // its request's deadline when it was started
 	wanted  time.Duration // its request's deadline, as it was known before that was over
 }
 
@@ -46,7 +47,7 @@ func (p *workerProcess) start(x *session.Run) {
 	q := w.oracle.request(x.ID)
 	r := &run{request: q, worker: p, attempt: x.Attempt, epoch: x.Epoch, rerun: x.MaybeRerun, started: w.now, moved: w.now, ended: never}
 	if q != nil {
-		r.wanted = q.wanted
+		r.asked, r.wanted = q.wanted, q.wanted
 	}
 	if q == nil {
 		w.fail("%s starts a request that nobody has asked for: %v", p.name, x.ID)

@@ -157,7 +157,7 @@ func (o *oracle) started(r *run, x *session.Run) {
 		case stale && o.outOfReach(r.worker.seat, w.now-2*o.silence()-time.Second, w.now):
 		case why == "":
 			w.fail("G4: %s is started again, and nothing happened to its run at %s (%s)", q.name, old.worker.name, old.how)
-		case !r.rerun && old.how != "retry" && !stale:
+		case !r.rerun && old.how != "retry" && !stale && !o.forgotten(old, w.now):
 			w.fail("G5: %s is started again without MAYBE_RERUN; its first run is excused: %s", q.name, why)
 		}
 	}
@@ -319,6 +319,9 @@ func (o *oracle) brokerStarted(b *broker) {
 	o.w.note("broker starts, epoch %d", b.epoch)
 	for _, q := range o.requests {
 		q.at, q.losses, q.alone, q.lone, q.mine = 0, 0, false, false, 0
+		for _, r := range q.runs { // what only the broker knew is lost
+			r.wanted = min(r.wanted, r.asked)
+		}
 	}
 }
 

@@ -167,7 +167,7 @@ func (o *oracle) excuse(r *run, t time.Duration) string {
 		return "it was handed back, or its lease was over"
 	case cfg.Lease > 0 && t-r.moved >= cfg.Lease-50*time.Millisecond-o.stepped:
 		return "its lease was over"
-	case t > r.wanted+cfg.Heartbeat-slack:
+	case o.forgotten(r, t):
 		return "its deadline was over, and it was asked for anew"
 	case r.told && r.toldBy == causeWithdrawn && len(r.request.calls) > 1:
 		return "it was withdrawn, and asked for anew"
@@ -186,6 +186,11 @@ func (o *oracle) excuse(r *run, t time.Duration) string {
 		}
 	}
 	return ""
+}
+
+// forgotten reports whether nobody need remember r any more at t.
+func (o *oracle) forgotten(r *run, t time.Duration) bool {
+	return t > r.wanted+o.w.plan.core.Heartbeat-slack
 }
 
 // outOfReach reports whether the broker had reason to give up what seat's
