@@ -184,7 +184,7 @@ func (o *oracle) runCancelled(r *run) {
 	w.note("%s cancels %s: %v", r.worker.name, r.request.name, r.toldBy)
 	lease := w.plan.core.Lease
 	idle := w.now - r.moved
-	_, all := r.worker.seat.troubled(r.moved-lease, w.now)
+	_, all := r.worker.seat.troubled(r.moved-lease, w.now, 0)
 	if r.toldBy == causeLease && idle < lease-slack-o.stepped && all == 0 {
 		w.fail("G13: the lease of %s ended %v after its last progress, want %v", r.request.name, idle, lease)
 	}
@@ -207,7 +207,9 @@ func (o *oracle) brokerNotes(b *broker, e *core.Event) {
 		o.workerGone(e.Worker)
 	case core.EventWorkerLeft:
 		o.workerGone(e.Worker)
-	case core.EventAccepted, core.EventJoined:
+	case core.EventAccepted:
+		q.mine, q.losses, q.alone, q.lone = max(q.mine, o.read), 0, false, false
+	case core.EventJoined:
 		q.mine = max(q.mine, o.read)
 	case core.EventReplayed:
 		if w.now < q.kept {
@@ -341,7 +343,7 @@ func (o *oracle) clientEnded(p *clientProcess) { o.w.note("%s ends", p.name) }
 // wasFrozen reports whether something happened to a worker while q ran there.
 func (o *oracle) wasFrozen(q *request) bool {
 	for _, r := range q.runs {
-		if _, all := r.worker.seat.troubled(r.started, min(r.ended, o.w.now)); all > 0 {
+		if _, all := r.worker.seat.troubled(r.started, min(r.ended, o.w.now), 0); all > 0 {
 			return true
 		}
 	}

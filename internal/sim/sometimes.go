@@ -290,7 +290,7 @@ func (o *oracle) sawNote(b *broker, q *request, e *core.Event) {
 		if p := o.worker(e.Worker); p != nil && p.alive && len(p.runs) > 0 {
 			at := o.w.now
 			o.w.after(graceTime, func() {
-				if _, all := p.seat.troubled(at-graceTime, at+graceTime); p.alive && p.sock != nil && p.sock.conn != nil && all > 0 && all < graceTime {
+				if _, all := p.seat.troubled(at-graceTime, at+graceTime, 0); p.alive && p.sock != nil && p.sock.conn != nil && all > 0 && all < graceTime {
 					o.saw(seenBackInGrace)
 				}
 			})

@@ -97,7 +97,7 @@ func (s *workerSeat) back(now time.Duration) {
 
 // troubled sums up the troubles between two moments: of connections that were
 // gone, and of all kinds.
-func (s *workerSeat) troubled(from, to time.Duration) (gone, all time.Duration) {
+func (s *workerSeat) troubled(from, to, beat time.Duration) (gone, all time.Duration) {
 	for _, t := range s.troubles {
 		d := min(t.to, to) - max(t.from, from)
 		if d <= 0 {
@@ -106,6 +106,7 @@ func (s *workerSeat) troubled(from, to time.Duration) (gone, all time.Duration) 
 		all += d
 		if t.why == untilBack {
 			gone += d
+			all += beat // a heartbeat may have been under way
 		}
 	}
 	return gone, all
@@ -181,7 +182,7 @@ func (o *oracle) excuse(r *run, t time.Duration) string {
 		if b.epoch <= r.epoch || b.from > t {
 			continue
 		}
-		if gone, all := seat.troubled(b.from-time.Second, min(t, b.from+cfg.RecoveryWindow+o.brokerStood(b.from, t))); gone+all > graceTime {
+		if gone, all := seat.troubled(b.from-time.Second, min(t, b.from+cfg.RecoveryWindow+o.brokerStood(b.from, t)), 0); gone+all > graceTime {
 			return "its worker was out of reach in the recovery window"
 		}
 	}
@@ -197,7 +198,7 @@ func (o *oracle) forgotten(r *run, t time.Duration) bool {
 // worker held: its connection was gone for longer than the grace, or it was
 // silent or deaf for nearly as long as liveness.
 func (o *oracle) outOfReach(seat *workerSeat, from, to time.Duration) bool {
-	gone, all := seat.troubled(from, to)
+	gone, all := seat.troubled(from, to, o.w.plan.core.Heartbeat)
 	if all > 0 { // the worker hears nothing in both times, one after the other
 		all += o.brokerStood(from, to) + o.stepped
 	}
