@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build demo test sim lint fuzz bench chaos chaos-ci chaos-long compose-test clean
+.PHONY: help deps build demo test sim mutants lint fuzz bench chaos chaos-ci chaos-long compose-test clean
 
 GO           ?= go
 VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -18,6 +18,7 @@ SCENARIO     ?= mixed
 DURATION     ?= 60s
 SEED         ?= 0
 KILLS        ?= 0
+WORKERS      ?= 4
 
 # The packages with neither socket nor clock; they must build without cgo. Each
 # is named twice because Go is silent about a pattern (./x/...) that matches
@@ -49,6 +50,9 @@ test: deps ## vet, then all tests: unit, race, fuzz seeds, command line, integra
 sim: ## play SEEDS (2000) simulated runs from SEED (0 draws one): no promise may break
 	CGO_ENABLED=0 $(GO) run ./internal/sim/run -seeds $(SEEDS) -seed $(SEED)
 
+mutants: ## break the code on purpose, fault by fault: the simulator or a test finds each
+	CGO_ENABLED=0 $(GO) run ./internal/sim/mutants
+
 lint: deps ## gofmt, go mod tidy and golangci-lint (installed into .tools) find nothing
 	@files=$$(gofmt -l .) || exit 1; test -z "$$files" || { echo "Not formatted; run gofmt -w on:"; echo "$$files"; exit 1; }
 	$(GO) mod tidy -diff
@@ -73,8 +77,8 @@ bench: deps ## run the benchmarks of the codec and the three state machines (BEN
 # draws a seed, and the line of the result says which.
 CHAOS = $(GO) build -race -trimpath -buildvcs=false -ldflags '-X main.commit=$(COMMIT)' -o bin/chaos ./integration_test/chaos && ./bin/chaos run -seed $(SEED)
 
-chaos: deps ## kill, freeze and cut off real processes (SCENARIO=mixed DURATION=60s SEED=0 KILLS=0)
-	$(CHAOS) -scenario $(SCENARIO) -duration $(DURATION) -kills $(KILLS)
+chaos: deps ## kill, freeze and cut off real processes (SCENARIO=mixed DURATION=60s SEED=0 KILLS=0 WORKERS=4)
+	$(CHAOS) -scenario $(SCENARIO) -duration $(DURATION) -kills $(KILLS) -workers $(WORKERS)
 
 chaos-ci: deps ## six scenarios of faults for 15 seconds each
 	$(CHAOS) -scenario ci -duration 15s

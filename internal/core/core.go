@@ -190,9 +190,7 @@ func (c *Core) Stopped(now time.Duration, gap time.Duration, out []Output) []Out
 		return c.end()
 	}
 	c.stalls += gap
-	if c.windowEnd > c.now-gap { // it was open when the stop began
-		c.windowEnd += gap
-	}
+	c.windowEnd += gap
 	c.judgeAfter = now + c.cfg.Heartbeat
 	if gap >= c.liveness()-c.cfg.Heartbeat {
 		c.judgeAfter += c.cfg.ReconnectMax

@@ -261,8 +261,8 @@ func (c *Core) dispatchLone(s *service) bool {
 			w.lone, s.loner = r, true
 			return true
 		}
-		if best == nil && w.lone == nil {
-			best = w
+		if w.lone == nil && (best == nil || w.runs.size < best.runs.size) {
+			best = w // it is free soonest, as far as one can tell
 		}
 	}
 	if s.reserved == nil && best != nil {

@@ -221,6 +221,7 @@ func (o *oracle) brokerNotes(b *broker, e *core.Event) {
 			q.gaveUp = true
 		}
 		q.finished, q.at, q.over, q.overCode, q.lone = b.epoch, 0, w.now, e.Code, false
+		o.mustStop(b, q)
 	case core.EventRequeued:
 		q.at, q.lone = 0, false
 		if e.Reason == "worker lost" {
@@ -348,4 +349,23 @@ func (o *oracle) wasFrozen(q *request) bool {
 		}
 	}
 	return false
+}
+
+// mustStop (G9): q has its outcome, so whatever still runs for it is told to end,
+// soon after its worker is in reach.
+func (o *oracle) mustStop(b *broker, q *request) {
+	w := o.w
+	for _, r := range q.runs {
+		if !r.running() {
+			continue
+		}
+		from, wait := w.now, 3*o.silence()
+		w.after(wait, func() {
+			_, all := r.worker.seat.troubled(from-o.silence(), w.now, 0)
+			quiet := all == 0 && o.brokerStops(from-o.silence(), w.now) == 0 && o.stepped == 0
+			if r.running() && !r.told && r.worker.alive && w.broker == b && !b.draining && quiet && w.now < r.wanted {
+				w.fail("G9: %s has its outcome since %v, and runs on at %s", q.name, wait, r.worker.name)
+			}
+		})
+	}
 }
