@@ -98,13 +98,7 @@ func (l *loop) startRun(p *peer, x *session.Run) {
 	ctx, r.cancel = context.WithCancelCause(ctx)
 	deadline := l.start.Add(x.Deadline)
 	ctx, stop := context.WithDeadlineCause(ctx, deadline, ErrExpired)
-	request := &Request{
-		ID: x.ID, Service: x.Service, Frames: x.Frames, Attempt: int(x.Attempt),
-		MaybeRerun: x.MaybeRerun, Deadline: deadline, run: r,
-	}
-	for k, v := range x.Meta.Headers() {
-		request.Headers = append(request.Headers, Header{k, v})
-	}
+	request := newRequest(x, deadline, r)
 	l.runs[r.runID] = r
 	l.w.counters.started.Add(1)
 	l.w.counters.running.Store(uint64(len(l.runs)))

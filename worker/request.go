@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/privateer-mq/privateer/internal/session"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -19,6 +20,17 @@ type Request struct {
 	Deadline   time.Time // when the outcome is EXPIRED; ctx ends then
 
 	run *run // nil in a Request that no worker made
+}
+
+func newRequest(x *session.Run, deadline time.Time, r *run) *Request {
+	q := &Request{
+		ID: x.ID, Service: x.Service, Frames: x.Frames, Attempt: int(x.Attempt),
+		MaybeRerun: x.MaybeRerun, Deadline: deadline, run: r,
+	}
+	for k, v := range x.Meta.Headers() {
+		q.Headers = append(q.Headers, Header{k, v})
+	}
+	return q
 }
 
 // A Header is one user header of a request or reply.

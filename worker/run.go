@@ -48,14 +48,19 @@ func (r *run) progress() {
 	}
 }
 
-// do calls the handler and hands in what became of it. It is the body of the
-// run's goroutine.
+// do is the body of the run's goroutine.
 func (r *run) do(ctx context.Context, h Handler, request *Request) {
+	r.call(ctx, h, request, r.inbox.put)
+}
+
+// call calls the handler and hands in what became of it, also when it panics
+// or ends its goroutine.
+func (r *run) call(ctx context.Context, h Handler, request *Request, handIn func(notice)) {
 	n := notice{run: r, returned: true}
 	defer func() {
 		n.result.Meta = r.headers.appendTo(n.result.Meta)
 		n.result.Expired = errors.Is(context.Cause(ctx), ErrExpired)
-		r.inbox.put(n)
+		handIn(n)
 	}()
 	defer func() {
 		if !n.completed {

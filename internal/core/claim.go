@@ -268,6 +268,7 @@ func (c *Core) keep(r *request, w *worker, e *protocol.Entry) {
 	r.attempt = max(r.attempt, e.Attempt)
 	r.enter(kept)
 	w.kept.pushBack(r)
+	c.event(Event{What: EventKept, ID: r.id, Worker: w.instance, Attempt: e.Attempt})
 	c.arm(r)
 	if r.hasBody {
 		c.fetch(r)

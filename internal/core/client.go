@@ -230,7 +230,7 @@ func (c *Core) hear(r *request, from Peer, m *protocol.Message) bool {
 		r.interest = c.running() + fromMS(m.InterestMS)
 	}
 	if deadline := c.now + fromMS(m.RemainingMS) - c.turnStop; deadline >= r.deadline {
-		r.deadline, r.doubted = deadline, c.turnStop > 0
+		r.deadline, r.doubt = deadline, c.turnStop
 	}
 	return true
 }

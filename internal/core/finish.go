@@ -54,7 +54,7 @@ func (c *Core) finish(r *request, o outcome) {
 	c.answerAll(r, o)
 	plain := r.plain
 	f := finished{id: r.id, code: o.code, certainty: o.certainty, retryable: o.retryable, attempt: o.attempt,
-		digest: r.digest, deadline: r.deadline}
+		digest: r.digest, deadline: r.deadline + r.doubt}
 	c.freeRequest(r)
 	if plain {
 		return // nobody can ask for it again
@@ -154,7 +154,7 @@ func (c *Core) replay(f *finished, from Peer, m *protocol.Message) {
 				text: "this id was seen before with another service, body or at-most-once flag"})
 			return
 		}
-		if deadline := c.now + fromMS(m.RemainingMS) - c.turnStop; deadline > f.deadline {
+		if deadline := c.now + fromMS(m.RemainingMS); deadline > f.deadline {
 			f.deadline = deadline // wanted for longer: it must be remembered again
 			if f.linger.link.on {
 				c.lingering.remove(&f.linger)

@@ -65,6 +65,7 @@ const (
 	EventJoined     What = "joined"
 	EventRefused    What = "refused"
 	EventAdopted    What = "adopted"
+	EventKept       What = "kept" // a worker has finished it and keeps the reply
 	EventRescued    What = "late_reply_used"
 	EventDeadLetter What = "dead_letter"
 	EventRerun      What = "maybe_rerun"

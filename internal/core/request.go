@@ -59,7 +59,6 @@ type request struct {
 	hasBody  bool           // false: known from a worker's claim only
 	handed   bool           // may have reached a worker: hand-overs proven lost do not count
 	rerun    bool           // an earlier attempt may have run: the next one is told
-	doubted  bool           // its deadline may be later: it was read just after this broker had stood still
 	unclear  bool           // another worker may run it, and has until the end of the window to say so
 	alone    bool           // lost a worker: goes only to one that holds nothing else
 	losses   uint8          // attempts counted against max attempts
@@ -72,6 +71,7 @@ type request struct {
 	digest   uint64
 	accepted time.Duration
 	deadline time.Duration
+	doubt    time.Duration // by so much the deadline may be later: it was read just after this broker had stood still
 	interest time.Duration // running time; 0: until the deadline
 	again    time.Duration // backoff: when it is queued again
 	owner    uint64        // instance of the newest asker
@@ -239,7 +239,7 @@ func (c *Core) expire(r *request) {
 		return
 	}
 	certainty := r.certainty()
-	if r.doubted && certainty == protocol.NotStarted { // its client may ask again: it knows
+	if r.doubt > 0 && certainty == protocol.NotStarted { // its client may ask again: it knows
 		o := outcome{code: protocol.Expired, certainty: certainty, text: "the deadline may have passed while this broker stood still"}
 		c.event(Event{What: EventRefused, ID: r.id, Code: o.code, Reason: o.text})
 		c.answerAll(r, o)

@@ -37,6 +37,7 @@ type run struct {
 	code    protocol.Code
 	asked   time.Duration // its request's deadline when it was started
 	wanted  time.Duration // its request's deadline, as it was known before that was over
+	given   *givenRun     // where the handler is the caller's
 }
 
 func (r *run) running() bool { return r.ended == never }
@@ -56,6 +57,10 @@ func (p *workerProcess) start(x *session.Run) {
 	r.body = fmt.Sprintf("%s at %s, run %d", q.name, p.name, len(q.runs)+1)
 	p.runs = append(p.runs, r)
 	w.oracle.started(r, x)
+	if w.given.Handle != nil {
+		p.startGiven(r, x)
+		return
+	}
 	d := &q.deed
 	if d.poison {
 		w.after(w.upTo(d.takes), func() {
@@ -130,6 +135,10 @@ func (p *workerProcess) returns(r *run) {
 
 // gaveUp is a handler that has seen the end of its context.
 func (p *workerProcess) gaveUp(r *run, deadline bool) {
+	if r.given != nil {
+		p.stopGiven(r)
+		return
+	}
 	how := "cancelled"
 	if deadline {
 		how = "expired"

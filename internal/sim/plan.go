@@ -30,7 +30,7 @@ type plan struct {
 	veteran      bool          // workers that remember more than one list holds
 }
 
-func drawPlan(seed uint64, r *rand.Rand) plan {
+func drawPlan(seed uint64, r *rand.Rand, veterans bool) plan {
 	p := plan{seed: seed}
 	beat := []time.Duration{200 * time.Millisecond, 500 * time.Millisecond, time.Second}[r.IntN(3)]
 	p.core = core.Config{
@@ -62,7 +62,7 @@ func drawPlan(seed uint64, r *rand.Rand) plan {
 		p.core.MaxQueue, p.core.MaxIDs, p.core.ReplayBytes = 3+r.IntN(6), 12+r.IntN(20), 60
 		p.retainBytes, p.workerIDs = 60, 12+r.IntN(10)
 	}
-	if p.veteran = seed%veteranOne == 0; p.veteran {
+	if p.veteran = veterans && seed%veteranOne == 0; p.veteran {
 		p.workers, p.concurrency, p.clients, p.faults = 1, 64, 1, 0
 		p.core.MaxQueue, p.core.MaxIDs, p.core.ReplayBytes = 10_000, 50_000, 1<<20
 		p.retainBytes, p.workerIDs, p.tight = 1<<20, 10_000, false
@@ -155,6 +155,11 @@ func (p *clientProcess) askTwice(c *call) {
 }
 
 func (w *world) drawRequest() *request {
+	if w.given.Ask != nil {
+		q := w.givenRequest()
+		q.deed = w.givenDeed()
+		return q
+	}
 	q := w.oracle.newRequest(w.plan.services[w.random.IntN(len(w.plan.services))])
 	q.once = w.chance(4)
 	q.body = [][]byte{fmt.Appendf(nil, "ask %s", q.name), make([]byte, w.random.IntN(20))}

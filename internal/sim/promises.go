@@ -105,7 +105,7 @@ func (o *oracle) checkCertainty(c *call, out *calls.Outcome) {
 // checkReply (G6, G7): the reply is that of a run of this request.
 func (o *oracle) checkReply(c *call, out *calls.Outcome) {
 	for _, r := range c.request.runs {
-		if r.how == "ok" && len(out.Body) == 1 && bytes.Equal(bytes.TrimRight(out.Body[0], "\x00"), []byte(r.body)) {
+		if r.how == "ok" && r.isReply(out.Body) {
 			return
 		}
 	}
@@ -234,6 +234,8 @@ func (o *oracle) brokerNotes(b *broker, e *core.Event) {
 	case core.EventDeadLetter:
 		q.losses++ // the last one is not noted as requeued
 		q.dead = q.losses
+	case core.EventKept:
+		q.at, q.lone = 0, false
 	case core.EventAdopted:
 		q.at, q.lone = e.Worker, false
 	case core.EventHandedOut:

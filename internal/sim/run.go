@@ -20,15 +20,24 @@ type Result struct {
 	Seen      seenSet
 	Outcomes  [16]int
 	Trace     []string // where it was asked for
+	Stories   []Story  // of given requests
 }
 
 // Run plays one seed. keepTrace makes it slower, and changes nothing else.
 func Run(seed uint64, keepTrace bool) Result {
-	w := &world{random: newRandom(seed)}
-	w.plan = drawPlan(seed, w.random)
+	return RunWith(Options{Seed: seed, Trace: keepTrace})
+}
+
+// RunWith plays one seed with what o gives.
+func RunWith(o Options) Result {
+	w := &world{given: o, random: newRandom(o.Seed)}
+	w.plan = drawPlan(o.Seed, w.random, o.Handle == nil)
+	if o.Handle != nil {
+		w.give()
+	}
 	w.net = network{w: w}
 	w.oracle = oracle{w: w, byID: map[protocol.ID]*request{}, links: map[*conn]*linkNotes{}}
-	w.trace = trace{keep: keepTrace, hash: newHash()}
+	w.trace = trace{keep: o.Trace, hash: newHash()}
 	for i := range w.net.ports {
 		w.net.ports[i] = port{peers: map[string]*conn{}}
 	}
@@ -37,10 +46,13 @@ func Run(seed uint64, keepTrace bool) Result {
 	w.faults()
 	w.advance(w.plan.calm)
 	w.settle()
-	r := Result{Seed: seed, Err: w.failed, Hash: w.trace.hash.Sum64(), Simulated: w.now, Steps: w.steps,
+	r := Result{Seed: o.Seed, Err: w.failed, Hash: w.trace.hash.Sum64(), Simulated: w.now, Steps: w.steps,
 		Requests: len(w.oracle.requests), Faults: w.trace.faults, Seen: w.oracle.seen, Outcomes: w.oracle.outcomes, Trace: w.trace.lines}
 	for _, q := range w.oracle.requests {
 		r.Runs += len(q.runs)
+	}
+	if o.Handle != nil {
+		r.Stories = w.oracle.stories()
 	}
 	return r
 }
@@ -64,7 +76,7 @@ func (w *world) settle() {
 	}
 	w.advance(w.now + work)
 	for _, c := range probes {
-		if w.failed == nil && (c.outcome == nil || c.outcome.Code != protocol.OK) {
+		if w.failed == nil && !c.succeeded() {
 			w.fail("G15: a new request of %s, %v after the last fault, has the outcome %v", c.client.name, bound, c.outcome)
 		}
 	}
@@ -84,9 +96,21 @@ func (w *world) backlog() (d time.Duration) {
 
 // probe is a request that can only fail if something is wrong.
 func (w *world) probe() *call {
-	q := w.oracle.newRequest(w.plan.services[0])
-	q.body = [][]byte{fmt.Appendf(nil, "probe %s", q.name)}
+	var q *request
+	if w.given.Ask != nil {
+		q = w.givenRequest()
+	} else {
+		q = w.oracle.newRequest(w.plan.services[0])
+		q.body = [][]byte{fmt.Appendf(nil, "probe %s", q.name)}
+	}
 	return &call{request: q, timeout: 4 * time.Second, retries: 1000, budget: time.Minute, priority: protocol.PriorityHigh}
+}
+
+// succeeded reports whether c has its reply; of a given handler, that may be an
+// error.
+func (c *call) succeeded() bool {
+	d := &c.request.deed
+	return c.outcome != nil && (c.outcome.Code == protocol.OK || c.outcome.Code == protocol.Failed && (d.fails || d.retries > 0))
 }
 
 // checkRest: in the end nothing is left open anywhere.

@@ -423,6 +423,9 @@ func (o *oracle) workerReads(p *workerProcess, in *packet, m *protocol.Message) 
 // workerReports: an event of a session.
 func (o *oracle) workerReports(p *workerProcess, out *session.Output) {
 	o.w.note("%s: %v %v %s", p.name, out.Event, out.Code, out.Text)
+	if q := o.byID[out.Fence.ID]; q != nil && out.Event == session.Unanswerable {
+		q.deed.fails = true // a given handler's reply is too large: that is its failure
+	}
 	m := p.reading
 	switch {
 	case out.Event == session.Answered && out.Code == protocol.Expired && m != nil && m.ID == out.Fence.ID && m.Number == out.Fence.Attempt:

@@ -44,7 +44,10 @@ func (w *world) script(format string, args ...any) {
 	w.trace.lines = append(w.trace.lines, fmt.Sprintf(format, args...))
 }
 
-func idName(id protocol.ID) string { return strings.TrimRight(string(id[:]), "\x00") }
+func idName(id protocol.ID) string {
+	name, _, _ := strings.Cut(string(id[:]), "\x00")
+	return name
+}
 
 func (w *world) scriptClient(name string, m *protocol.Message) {
 	if !w.trace.keep {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
@@ -138,6 +139,9 @@ type brokerStart struct {
 func (o *oracle) newRequest(service string) *request {
 	q := &request{name: fmt.Sprintf("R%d", len(o.requests)+1), service: service, over: never}
 	copy(q.id[:], q.name)
+	if o.w.given.Handle != nil { // whose owner may keep the ids of several seeds in one place
+		binary.BigEndian.PutUint64(q.id[8:], o.w.plan.seed)
+	}
 	o.requests = append(o.requests, q)
 	o.byID[q.id] = q
 	return q
@@ -202,7 +206,7 @@ func (o *oracle) outOfReach(seat *workerSeat, from, to time.Duration) bool {
 	if all > 0 { // the worker hears nothing in both times, one after the other
 		all += o.brokerStood(from, to) + o.stepped
 	}
-	return gone >= graceTime || all >= o.silence()-o.w.plan.core.Heartbeat-100*time.Millisecond
+	return gone > 0 && gone+o.stepped >= graceTime || all >= o.silence()-o.w.plan.core.Heartbeat-100*time.Millisecond
 }
 
 const backlog = 30 * time.Millisecond // after a stop: what is read may have waited

@@ -171,6 +171,7 @@ func (p *workerProcess) do(out []session.Output) {
 func (p *workerProcess) open(out []session.Output) []session.Output {
 	w := p.w
 	if !w.net.calm && w.chance(200) {
+		p.seat.trouble(w.now, w.now+reconnectMax, "no socket")
 		return p.session.OpenFailed(p.clock(), "no file descriptor", out)
 	}
 	p.sock = w.net.open(&socket{owner: &p.process, path: &p.seat.path, side: core.Back, role: link.Dealer, worker: p,

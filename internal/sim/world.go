@@ -14,6 +14,7 @@ const never = time.Duration(1<<63 - 1)
 // them, and the oracle that sees everything. All of it follows from the seed.
 type world struct {
 	plan   plan
+	given  Options // by the caller of RunWith
 	random *rand.Rand
 	now    time.Duration // true time; the processes have clocks of their own
 	queue  eventQueue
