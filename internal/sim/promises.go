@@ -134,6 +134,8 @@ func (o *oracle) checkGenerous(c *call, out *calls.Outcome) {
 		ok = w.plan.tight || len(o.starts) > 1
 	case protocol.Invalid:
 		ok = w.plan.tight
+	case protocol.Unknown: // as EXPIRED, but another client asks for it still, and for longer
+		ok = len(q.calls) > 1 && w.plan.tight
 	case protocol.Expired: // another client asked for it as well, and not for so long
 		ok = len(q.calls) > 1 || w.plan.tight
 	case protocol.Cancelled: // its client was out of reach for longer than its interest, or another withdrew it
