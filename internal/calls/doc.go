@@ -36,6 +36,8 @@
 //	asking       timeout                        counted → resting (next ask: see Where to ask)
 //	asking       10 s without an answer         → resting; the same try goes on, not counted
 //	asking       disconnect                     a new try, same broker, not counted → resting
+//	asking       connected again                the same, for what was taken since the disconnect: it may have
+//	                                            gone into the old connection
 //	asking       OVERLOADED, NO_SERVICE         counted; none left: that is the outcome. Else resting
 //	             (the caller would wait)        for at least retry-after
 //	asking       EXPIRED, not started, long     as OVERLOADED: the broker stood still, and takes that

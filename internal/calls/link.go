@@ -31,6 +31,7 @@ type link struct {
 	held   []*ask // those that it would not take, in order
 	gap    time.Duration
 	heard  time.Duration // last message from the broker
+	down   time.Duration // when its connection ended; -1: it has one, or never had
 }
 
 // attach puts a on a link to broker and sends it. Over REQ an idle link is
@@ -60,7 +61,7 @@ func (m *Machine) attach(now time.Duration, a *ask, kind protocol.Command, to in
 
 func (m *Machine) open(to int, out []Output) (*link, []Output) {
 	m.linkLast++
-	l := &link{id: m.linkLast, broker: to, gap: resendMin, heard: -1}
+	l := &link{id: m.linkLast, broker: to, gap: resendMin, heard: -1, down: -1}
 	l.owner = l
 	m.links[l.id] = l
 	if m.cfg.Face == Dealer {
@@ -232,11 +233,20 @@ func (m *Machine) OpenFailed(now time.Duration, id LinkID, out []Output) []Outpu
 	return out
 }
 
-// Connected reports that link has a connection.
+// Connected reports that link has a connection. What it has taken since the last
+// one ended may have gone into that one's queue and be lost, without another
+// word of it: it is asked again.
 func (m *Machine) Connected(now time.Duration, id LinkID, out []Output) []Output {
 	out = m.observe(now, out)
 	l := m.links[id]
-	if l == nil || len(l.held) == 0 {
+	if l == nil {
+		return out
+	}
+	if since := l.down; since >= 0 {
+		l.down = -1
+		out = m.cutSince(now, l, since, out)
+	}
+	if len(l.held) == 0 {
 		return out
 	}
 	m.timers.disarm(&l.timer)
@@ -255,6 +265,7 @@ func (m *Machine) Disconnected(now time.Duration, id LinkID, out []Output) []Out
 	}
 	m.brokers[l.broker].epochSure = false
 	m.brokers[l.broker].limitsSure = false
+	l.down = now
 	switch {
 	case m.cfg.Face == Req && len(l.asks) == 0:
 		return m.shut(l, out)
@@ -268,8 +279,13 @@ func (m *Machine) Disconnected(now time.Duration, id LinkID, out []Output) []Out
 
 // cut ends everything that is out on l early.
 func (m *Machine) cut(now time.Duration, l *link, out []Output) []Output {
+	return m.cutSince(now, l, 0, out)
+}
+
+// cutSince ends everything early that l has taken since then.
+func (m *Machine) cutSince(now time.Duration, l *link, since time.Duration, out []Output) []Output {
 	for _, a := range slices.Clone(l.asks) {
-		if !a.out {
+		if !a.out || a.at < since {
 			continue
 		}
 		out = m.release(a, false, out)

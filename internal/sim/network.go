@@ -72,6 +72,7 @@ type socket struct {
 	failures int
 	inbox    []packet
 	awaiting bool           // REQ: sent, not answered
+	dying    time.Duration  // until then what is sent goes into the queue of the connection that ended
 	worker   *workerProcess // the owner, of a back socket
 	client   *clientProcess // the owner, of a front socket
 }
@@ -190,6 +191,9 @@ func (c *conn) peerHears() {
 	c.peerUp = false
 	c.lose(down)
 	s.conn = nil
+	if w.chance(2) {
+		s.dying = w.now + w.upTo(3*time.Millisecond)
+	}
 	s.put(packet{kind: link.Disconnected})
 	s.failures = 0
 	s.connectAfter(s.wait())
@@ -294,6 +298,10 @@ func (s *socket) read() []packet {
 
 // send is zmq_send with DONTWAIT and IMMEDIATE: false without a connection.
 func (s *socket) send(frames [][]byte, m *protocol.Message) bool {
+	if s.conn == nil && s.net.w.now < s.dying { // taken, and lost
+		s.awaiting = true
+		return true
+	}
 	if s.conn == nil {
 		return false
 	}
