@@ -64,7 +64,7 @@ func TestTCPBrokerRestart(t *testing.T) {
 		}()
 		start := time.Now()
 		r, err := do.Do(context.Background(), Request{Service: "s", Body: []byte("x"), Timeout: 20 * time.Second})
-		if err != nil || r.Tries != 2 || string(r.Body()) != "x" {
+		if err != nil || r.Tries < 2 || r.Tries > 3 || string(r.Body()) != "x" { // 3: one went into the dying connection
 			t.Fatalf("got %+v, %v", r, err)
 		}
 		if d := time.Since(start); d > 10*time.Second {

@@ -25,6 +25,7 @@ import (
 //
 // A handler may be called again for the same request after its worker was lost
 // (Request.Attempt > 1, Request.MaybeRerun): it should cope with being run again.
+// Package simtest finds out whether it does.
 type Handler interface {
 	Handle(ctx context.Context, r *Request) ([][]byte, error)
 }

@@ -106,11 +106,12 @@ func (w *world) probe() *call {
 	return &call{request: q, timeout: 4 * time.Second, retries: 1000, budget: time.Minute, priority: protocol.PriorityHigh}
 }
 
-// succeeded reports whether c has its reply; of a given handler, that may be an
-// error.
+// succeeded reports whether c, a probe, has its reply. Of a given handler, that
+// may be an error; and a given request may be at most once, and UNKNOWN because
+// its first try went out on a connection that was dead.
 func (c *call) succeeded() bool {
-	d := &c.request.deed
-	return c.outcome != nil && (c.outcome.Code == protocol.OK || c.outcome.Code == protocol.Failed && (d.fails || d.retries > 0))
+	q := c.request
+	return q.once || c.outcome != nil && (c.outcome.Code == protocol.OK || c.outcome.Code == protocol.Failed && (q.deed.fails || q.deed.retries > 0))
 }
 
 // checkRest: in the end nothing is left open anywhere.
