@@ -222,9 +222,7 @@ func (m *Machine) due(now time.Duration, c *call, out []Output) []Output {
 		out = m.release(&c.ask, false, out)
 		return m.notTaken(now, c, out)
 	case c.phase == pinging:
-		out = append(out, c.event(Unanswered))
-		out = m.release(&c.ask, false, out)
-		return m.noPong(now, c, out)
+		return m.unanswered(now, c, out)
 	}
 	return m.silence(now, c, out)
 }
@@ -264,6 +262,19 @@ func (m *Machine) notTaken(now time.Duration, c *call, out []Output) []Output {
 		return out
 	}
 	m.rest(now, c, c.jitter(cutBase, c.turns))
+	return out
+}
+
+// unanswered: a PING was not answered in time. Over DEALER the link is replaced
+// if nothing was heard of it since, as after a REQUEST.
+func (m *Machine) unanswered(now time.Duration, c *call, out []Output) []Output {
+	out = append(out, c.event(Unanswered))
+	l, dead := c.link, c.link.heard < c.at
+	out = m.release(&c.ask, false, out)
+	out = m.noPong(now, c, out)
+	if m.cfg.Face == Dealer && dead {
+		return m.reset(now, l, out)
+	}
 	return out
 }
 

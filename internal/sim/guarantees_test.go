@@ -30,7 +30,7 @@ func TestGuarantees(t *testing.T) {
 			t.Errorf("dead link: %v", err)
 		}
 	}
-	for _, m := range regexp.MustCompile("\\b(Test[A-Z]\\w+)(?:/(\\w[\\w-]*))?").FindAllStringSubmatch(doc, -1) {
+	for _, m := range regexp.MustCompile(`\b(Test[A-Z]\w+)(?:/(\w[\w-]*))?`).FindAllStringSubmatch(doc, -1) {
 		if err := exec.Command("grep", "-rqs", "--include=*_test.go", "func "+m[1]+"(", root).Run(); err != nil {
 			t.Errorf("no test is called %s", m[1])
 		}

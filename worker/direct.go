@@ -1,0 +1,41 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"github.com/privateer-mq/privateer/internal/direct"
+	"github.com/privateer-mq/privateer/internal/session"
+)
+
+func init() { direct.Call = callDirectly }
+
+// callDirectly is direct.Call: what startRun and the run's goroutine do, with
+// nobody to listen but the caller.
+func callDirectly(handler any, x *session.Run, deadline time.Time, over session.Cause) session.Result {
+	r := &run{}
+	r.told.Store(true) // nobody takes note of its progress
+	ctx := context.WithValue(context.Background(), runKey{}, r)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(context.Canceled)
+	switch {
+	case over == session.CauseExpired && !deadline.After(time.Now()):
+		var stop context.CancelFunc
+		ctx, stop = context.WithDeadlineCause(ctx, deadline, ErrExpired)
+		defer stop()
+	case over != 0:
+		cancel(causes[over])
+	}
+	returned := make(chan notice, 1)
+	// On a goroutine of its own, so that runtime.Goexit ends only that.
+	go r.call(untimed{ctx, deadline}, handler.(Handler), newRequest(x, deadline, r), func(n notice) { returned <- n })
+	return (<-returned).result
+}
+
+// untimed is a context that tells a deadline and does not end by it.
+type untimed struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c untimed) Deadline() (time.Time, bool) { return c.deadline, true }
