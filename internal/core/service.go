@@ -296,6 +296,9 @@ func (c *Core) handOut(r *request, w *worker) {
 	r.run = c.newRun()
 	*r.run = run{w: w, before: r.handed, attempt: r.attempt, epoch: c.cfg.Epoch, lease: lease, seen: w.lists}
 	r.enter(assigned)
+	// An id that was forgotten and is asked for again counts its attempts anew:
+	// what was taken of its earlier life says nothing of this one.
+	delete(w.taken, r.fence())
 	w.runs.pushBack(r)
 	c.assigned++
 	if w.legacy { // it says nothing when it starts
