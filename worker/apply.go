@@ -130,7 +130,7 @@ func (l *loop) report(p *peer, o *session.Output) {
 		e = e.Str("reason", o.Text)
 	}
 	if o.For > 0 {
-		e = e.Dur("for", o.For)
+		e = e.Stringer("retry_in", o.For)
 	}
 	e.Str("state", o.Event.String()).Msg(messages[o.Event])
 }
