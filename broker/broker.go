@@ -87,7 +87,7 @@ func (b *Broker) open() (*loop, error) {
 		return nil, errors.Join(fmt.Errorf("broker: backend: %w", err), host.Close())
 	}
 	start := time.Now()
-	l := &loop{b: b, cfg: &b.cfg, host: host, front: front, back: back, start: start, epoch: randomEpoch(), drops: map[core.What]uint64{}}
+	l := &loop{b: b, cfg: &b.cfg, host: host, ports: [2]link.Link{front, back}, start: start, epoch: randomEpoch(), drops: map[core.What]uint64{}}
 	l.core = core.New(b.cfg.core(l.epoch), 0)
 	b.host.Store(&host)
 	b.addrs.Store(&[2]string{front.Addr(), back.Addr()})

@@ -63,12 +63,35 @@ type Config struct {
 	// DrainTimeout is how long Run lets what it holds finish once its context
 	// is done. Default 10s.
 	DrainTimeout time.Duration
+	// Dialects are what is spoken besides PRV1, or without it: names of
+	// protocol.DialectNames. Without prv1 and mdp01, mdp02 a request whose body
+	// looks like their header is a plain one. Default: all of them.
+	Dialects []string
+	// LegacyErrors is what a client gets whose dialect has no errors. Default:
+	// Silent.
+	LegacyErrors LegacyErrors
 	// Insecure says that listening beyond loopback is meant, and silences the
 	// warning about it.
 	Insecure bool
 	// Logger takes the broker's log. Its zero value is silent.
 	Logger zerolog.Logger
+
+	dialects protocol.Dialects
 }
+
+// LegacyErrors says what a plain or Majordomo client gets instead of an error.
+type LegacyErrors string
+
+// The choices.
+const (
+	// Silent: nothing. Its time-out tells it to ask again, as the ZeroMQ guide has it.
+	Silent LegacyErrors = "silent"
+	// Text: a reply of one frame that begins with PRIVATEER-ERROR, the code and
+	// the certainty.
+	Text LegacyErrors = "text"
+)
+
+func (e LegacyErrors) text() bool { return e == Text }
 
 // Fixed bounds, beside those of Config.
 const (
@@ -106,11 +129,17 @@ func (c Config) withDefaults() Config {
 	c.ReplayBytes = cmp.Or(c.ReplayBytes, 256<<20)
 	c.RecoveryWindow = cmp.Or(c.RecoveryWindow, 8*time.Second)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 10*time.Second)
+	c.LegacyErrors = cmp.Or(c.LegacyErrors, Silent)
+	if len(c.Dialects) == 0 {
+		c.Dialects = protocol.DialectNames()
+	}
 	return c
 }
 
 // validate names the first field that is out of bounds.
 func (c *Config) validate() error {
+	var unknown string
+	c.dialects, unknown = protocol.ParseDialects(c.Dialects)
 	leaseMin := 2*c.Heartbeat + 500*time.Millisecond
 	for _, f := range []struct {
 		bad        bool
@@ -133,6 +162,8 @@ func (c *Config) validate() error {
 		{c.ReplayBytes < 0, "ReplayBytes", "not negative", c.ReplayBytes},
 		{c.RecoveryWindow < 0, "RecoveryWindow", "not negative", c.RecoveryWindow},
 		{c.DrainTimeout < 0, "DrainTimeout", "not negative", c.DrainTimeout},
+		{unknown != "", "Dialects", "some of " + strings.Join(protocol.DialectNames(), ", "), unknown},
+		{c.LegacyErrors != Silent && c.LegacyErrors != Text, "LegacyErrors", "silent or text", c.LegacyErrors},
 	} {
 		if f.bad {
 			return fmt.Errorf("broker: Config.%s is %v; want %s", f.name, f.got, f.want)

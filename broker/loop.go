@@ -23,15 +23,15 @@ const (
 // A loop owns both ports and the core: one goroutine, no lock. A turn reads
 // the clock, takes what has arrived, lets the core fire what is due, and sends.
 type loop struct {
-	b           *Broker
-	cfg         *Config
-	host        link.Host
-	front, back link.Link
-	core        *core.Core
-	start       time.Time
-	epoch       uint64
-	drops       map[core.What]uint64
-	warned      limiter
+	b      *Broker
+	cfg    *Config
+	host   link.Host
+	ports  [2]link.Link // by protocol.Port
+	core   *core.Core
+	start  time.Time
+	epoch  uint64
+	drops  map[core.What]uint64
+	warned limiter
 
 	in     []link.Message
 	msg    protocol.Message
@@ -102,8 +102,8 @@ func (l *loop) turn(woke time.Duration) {
 		l.deliver()
 	}
 	for round := 0; ; round++ {
-		more := l.take(core.Front, l.front)
-		more = l.take(core.Back, l.back) || more
+		more := l.take(protocol.FrontPort)
+		more = l.take(protocol.BackPort) || more
 		if !more || !stopped || round == roundsMax { // after a stop: hear everybody first
 			break
 		}
@@ -122,19 +122,17 @@ func (l *loop) turn(woke time.Duration) {
 
 // take passes what waits at one port to the core, up to one batch. It reports
 // whether there may be more.
-func (l *loop) take(side core.Side, port link.Link) bool {
-	in, err := port.Recv(l.in[:0], batch)
+func (l *loop) take(at protocol.Port) bool {
+	in, err := l.ports[at].Recv(l.in[:0], batch)
 	if err != nil && !errors.Is(err, link.ErrClosed) {
 		l.cfg.Logger.Error().Err(err).Msg("reading failed")
 	}
 	now := l.now()
 	for i := range in {
-		switch {
-		case in[i].Kind == link.Data && side == core.Front:
-			l.fromClient(now, &in[i])
-		case in[i].Kind == link.Data:
-			l.fromWorker(now, &in[i])
-		case in[i].Kind == link.Disconnected:
+		switch in[i].Kind {
+		case link.Data:
+			l.read(now, at, &in[i])
+		case link.Disconnected:
 			l.out = l.core.Disconnected(now, l.out)
 		}
 	}
@@ -145,57 +143,25 @@ func (l *loop) take(side core.Side, port link.Link) bool {
 	return more
 }
 
-func (l *loop) fromClient(now time.Duration, m *link.Message) {
-	envelope, content, ok := protocol.SplitEnvelope(m.Frames)
-	if !ok {
-		l.malformed(now, core.Front, core.Peer{ID: m.Peer, Dialect: core.Plain}, errNoDelimiter)
-		return
-	}
-	from := core.Peer{ID: m.Peer, Envelope: envelope}
-	if !protocol.Sniff(content[0]) {
-		if len(content) > protocol.FramesMax {
-			l.malformed(now, core.Front, core.Peer{ID: m.Peer, Dialect: core.Plain}, errTooManyFrames)
-			return
-		}
-		from.Dialect = core.Plain
-		l.msg = protocol.Message{Command: protocol.Request, ID: newID(), Number: 1, Body: content}
-		l.out = l.core.Client(now, from, &l.msg, l.out)
-		return
-	}
-	if err := protocol.Parse(protocol.FrontIn, content, &l.msg); err != nil {
-		l.malformed(now, core.Front, from, err)
-		return
-	}
-	l.out = l.core.Client(now, from, &l.msg, l.out)
-}
-
-func (l *loop) fromWorker(now time.Duration, m *link.Message) {
-	from := core.Peer{ID: m.Peer}
-	if len(m.Frames) > 0 && protocol.Sniff(m.Frames[0]) {
-		if err := protocol.Parse(protocol.BackIn, m.Frames, &l.msg); err != nil {
-			l.malformed(now, core.Back, from, err)
-			return
-		}
+// read passes one message to the core, whatever dialect it is in.
+func (l *loop) read(now time.Duration, at protocol.Port, m *link.Message) {
+	o, err := protocol.Read(at, m.Frames, l.cfg.dialects, &l.msg)
+	from := core.Peer{ID: m.Peer, Port: at, Dialect: o.Dialect, Envelope: o.Envelope}
+	switch {
+	case err != nil && o.Worker:
+		l.out = l.core.Malformed(now, core.Back, from, &l.msg, err, l.out)
+		l.msg = protocol.Message{}
+	case err != nil:
+		l.out = l.core.Malformed(now, core.Front, from, &l.msg, err, l.out)
+		l.msg = protocol.Message{}
+	case o.Worker:
 		l.out = l.core.Worker(now, from, &l.msg, l.out)
-		return
+	default:
+		if o.Dialect != protocol.PRV1 {
+			l.msg.ID = newID()
+		}
+		l.out = l.core.Client(now, from, &l.msg, l.out)
 	}
-	from.Dialect = core.PPP
-	if !protocol.ParsePPP(m.Frames, &l.msg) {
-		l.malformed(now, core.Back, from, errNoWorker)
-		return
-	}
-	l.out = l.core.Worker(now, from, &l.msg, l.out)
-}
-
-var (
-	errTooManyFrames = errors.New("a plain request has more than 1024 frames")
-	errNoDelimiter   = errors.New("a message to the frontend has no empty delimiter frame: is this a worker? Workers connect to the backend")
-	errNoWorker      = errors.New("a message to the backend is neither PRV1 nor PPP: is this a client? Clients connect to the frontend")
-)
-
-func (l *loop) malformed(now time.Duration, side core.Side, from core.Peer, err error) {
-	l.out = l.core.Malformed(now, side, from, &l.msg, err, l.out)
-	l.msg = protocol.Message{}
 }
 
 // deliver does what the core has decided, in order.
@@ -219,29 +185,22 @@ func (l *loop) deliver() {
 // whose answer is appended to the outputs.
 func (l *loop) send(i int) {
 	o := &l.out[i]
-	port, direction := l.back, protocol.BackOut
-	frames := l.frames[:0]
-	buf := l.buf[:0]
-	switch {
-	case o.To.Dialect == core.Plain && o.Msg.Code != protocol.OK:
-		l.drops[core.DropSilent]++ // its time-out is the only error that it knows
-		return
-	case o.To.Dialect == core.Plain:
-		port = l.front
-		frames = append(append(append(frames, o.To.Envelope...), nil), o.Msg.Body...)
-	case o.Side == core.Front:
-		port, direction = l.front, protocol.FrontOut
-		frames = append(append(frames, o.To.Envelope...), nil)
-		frames, buf = protocol.AppendFrames(frames, buf, direction, &o.Msg)
-	case o.To.Dialect == core.PPP:
-		if frames, buf = protocol.AppendPPP(frames, buf, &o.Msg); len(frames) == 0 {
+	to := protocol.Origin{Dialect: o.To.Dialect, Worker: o.Side == core.Back, Envelope: o.To.Envelope}
+	if to.Dialect != protocol.PRV1 && !to.Worker && o.Msg.Code != protocol.OK {
+		if !l.cfg.LegacyErrors.text() {
+			l.drops[core.DropSilent]++ // its time-out is the only error that it knows
 			return
 		}
-	default:
-		o.Msg.SentMS = uint32(l.now() / time.Millisecond)
-		frames, buf = protocol.AppendFrames(frames, buf, direction, &o.Msg)
+		o.Msg.Body = [][]byte{protocol.ErrorBody(&o.Msg)}
 	}
-	err := port.Send(o.To.ID, frames...)
+	if to.Worker {
+		o.Msg.SentMS = uint32(l.now() / time.Millisecond)
+	}
+	frames, buf := protocol.Append(l.frames[:0], l.buf[:0], &to, &o.Msg)
+	if len(frames) == 0 { // its dialect has no such message
+		return
+	}
+	err := l.ports[o.To.Port].Send(o.To.ID, frames...)
 	clear(frames)
 	l.frames, l.buf = frames[:0], buf[:0]
 	if err != nil {

@@ -10,11 +10,16 @@ import "encoding/binary"
 // the header reaches, so that the sender can be answered. In a header of
 // another version they are taken to be where version 1 has them.
 func Parse(d Direction, frames [][]byte, m *Message) error {
-	*m = Message{Entries: m.Entries[:0], Acks: m.Acks[:0], Services: m.Services[:0]}
+	m.clear()
 	if err := parse(d, frames, m); err != nil {
 		return err
 	}
 	return nil
+}
+
+// clear makes m zero, but for the capacity of its lists.
+func (m *Message) clear() {
+	*m = Message{Entries: m.Entries[:0], Acks: m.Acks[:0], Services: m.Services[:0]}
 }
 
 func parse(d Direction, frames [][]byte, m *Message) *Error {

@@ -20,7 +20,7 @@ const tokenBytes = 28
 // means the same: READY, HEARTBEAT or REPLY (OK). m.Body aliases frames. ok is
 // false, and m zero, when it is none; it is never true of a PRV header.
 func ParsePPP(frames [][]byte, m *Message) (ok bool) {
-	*m = Message{}
+	m.clear()
 	switch {
 	case len(frames) == 0 || Sniff(frames[0]):
 		return false
@@ -30,20 +30,31 @@ func ParsePPP(frames [][]byte, m *Message) (ok bool) {
 	case len(frames) == 1 && len(frames[0]) == 1 && frames[0][0] == pppHeartbeat:
 		m.Command, m.Credit = Heartbeat, 1
 		return true
-	case len(frames) >= 2 && len(frames[0]) == tokenBytes && len(frames[1]) == 0 && len(frames)-2 <= FramesMax:
+	case len(frames) >= 2 && len(frames[1]) == 0 && len(frames)-2 <= FramesMax:
 		return parseToken(frames, m)
 	}
 	return false
 }
 
+// parseToken reads [address][empty][body …]; the second frame has been looked at.
 func parseToken(frames [][]byte, m *Message) bool {
+	if len(frames[0]) != tokenBytes {
+		return false
+	}
 	be, token := binary.BigEndian, frames[0]
 	number, epoch, id := be.Uint32(token), be.Uint64(token[4:]), ID(token[12:])
 	if number == 0 || epoch == 0 || id.IsZero() {
 		return false
 	}
-	*m = Message{Command: Reply, Code: OK, ID: id, Number: number, Epoch: epoch, Body: frames[2:len(frames):len(frames)]}
+	m.Command, m.Code, m.ID, m.Number, m.Epoch, m.Body = Reply, OK, id, number, epoch, frames[2:len(frames):len(frames)]
 	return true
+}
+
+// appendToken appends the address that stands for m's client.
+func appendToken(buf []byte, m *Message) []byte {
+	buf = binary.BigEndian.AppendUint32(buf, m.Number)
+	buf = binary.BigEndian.AppendUint64(buf, m.Epoch)
+	return append(buf, m.ID[:]...)
 }
 
 // AppendPPP appends the frames that tell m to a PPP worker: a REQUEST or a
@@ -53,9 +64,7 @@ func AppendPPP(frames [][]byte, buf []byte, m *Message) ([][]byte, []byte) {
 	start := len(buf)
 	switch m.Command {
 	case Request:
-		buf = binary.BigEndian.AppendUint32(buf, m.Number)
-		buf = binary.BigEndian.AppendUint64(buf, m.Epoch)
-		buf = append(buf, m.ID[:]...)
+		buf = appendToken(buf, m)
 		frames = append(frames, buf[start:len(buf):len(buf)], nil)
 		return append(frames, m.Body...), buf
 	case Heartbeat:

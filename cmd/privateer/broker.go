@@ -26,6 +26,9 @@ type brokerCommand struct {
 	DefaultDeadline duration `default:"30s" help:"Deadline of plain ZeroMQ clients, which name none."`
 	DefaultService  string   `default:"default" help:"Service of plain ZeroMQ clients and workers, which name none."`
 
+	Dialects     []string `default:"prv1,plain,ppp,mdp01,mdp02" help:"What is spoken: prv1, plain (clients without a header), ppp (Paranoid Pirate workers), mdp01, mdp02 (Majordomo, both roles)."`
+	LegacyErrors string   `default:"silent" enum:"silent,text" help:"What a client gets whose dialect has no errors: silent, so that it times out and asks again; text, a reply that begins with PRIVATEER-ERROR."`
+
 	ReplayWindow   duration `default:"2m" help:"How long a finished reply is kept for a client that asks again."`
 	ReplayBytes    size     `default:"256MiB" help:"Most bytes kept for that."`
 	RecoveryWindow duration `default:"8s" help:"How long after its start the broker waits for workers to say what they hold."`
@@ -51,6 +54,8 @@ func (c *brokerCommand) Run() error {
 		MaxServices:     int(c.MaxServices),
 		DefaultDeadline: time.Duration(c.DefaultDeadline),
 		DefaultService:  c.DefaultService,
+		Dialects:        c.Dialects,
+		LegacyErrors:    broker.LegacyErrors(c.LegacyErrors),
 		ReplayWindow:    time.Duration(c.ReplayWindow),
 		ReplayBytes:     int64(c.ReplayBytes),
 		RecoveryWindow:  time.Duration(c.RecoveryWindow),

@@ -121,7 +121,7 @@ func (c *Core) checkWorker(w *worker) error {
 		return fmt.Errorf("acknowledged %d of %d", w.acked, w.seqOut)
 	case w.timer.slot == nil:
 		return fmt.Errorf("no timer")
-	case c.peers[string(w.peer.ID)] != w:
+	case c.peers[w.peer.key()] != w:
 		return fmt.Errorf("not found by its socket")
 	case w.lone != nil && (w.lone.run == nil || w.lone.run.w != w):
 		return fmt.Errorf("its lone request is not its own")

@@ -70,9 +70,13 @@ func (c *Core) malformed(side Side, from Peer, m *protocol.Message, err error) {
 		reason = protocol.ReasonVersion
 	}
 	switch {
-	case side == Back && from.Dialect == PRV1:
+	case side == Back && from.legacy() && from.Envelope == nil: // in no state to be answered
+	case side == Back:
 		c.disconnect(from, m.Link, reason, err.Error())
-	case side == Front && from.Dialect == PRV1:
+		if w := c.peers[from.key()]; w != nil && from.legacy() { // it is to start anew
+			c.lose(w, "it broke the protocol")
+		}
+	case from.Envelope != nil:
 		c.answer(m.ID, route{instance: m.Instance, try: m.Number, peer: from},
 			outcome{code: protocol.Invalid, certainty: protocol.NotStarted, text: err.Error()})
 	}
@@ -85,13 +89,17 @@ func (c *Core) ask(from Peer, m *protocol.Message) {
 	if len(m.Service) == 0 {
 		m.Service = []byte(c.cfg.DefaultService)
 	}
+	if isMMI(m.Service) {
+		c.mmi(from, m)
+		return
+	}
 	size := bodyBytes(m.Body)
 	if size > c.cfg.MaxMessage {
 		c.refuse(from, m, outcome{code: protocol.Invalid, certainty: protocol.NotStarted,
 			text: "body is " + sizeText(size) + ", over this broker's limit of " + sizeText(c.cfg.MaxMessage)})
 		return
 	}
-	if from.Dialect == Plain {
+	if from.legacy() {
 		m.RemainingMS = ms(c.cfg.DefaultDeadline)
 	}
 	if f := c.finished[m.ID]; f != nil {
@@ -149,7 +157,7 @@ func (c *Core) first(from Peer, m *protocol.Message, size int64) {
 	}
 	r := c.newRequest()
 	r.id, r.svc, r.flags = m.ID, s, m.Flags&(protocol.AtMostOnce|protocol.Finish)
-	r.plain, r.rerun, r.handed = from.Dialect == Plain, rerun, mayHaveRun
+	r.plain, r.rerun, r.handed = from.legacy(), rerun, mayHaveRun
 	r.accepted, r.deadline = c.now, c.now+remaining
 	s.open++
 	c.takeBody(r, m, size)

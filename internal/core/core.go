@@ -32,7 +32,8 @@ type Config struct {
 
 // Fixed numbers of the mechanism.
 const (
-	legacyLease  = 60 * time.Second       // a PPP worker cannot report progress
+	legacyLease  = 60 * time.Second       // a legacy worker cannot report progress
+	rhythmMax    = 10                     // heartbeats: the slowest rhythm of a legacy worker that is learned
 	grace        = 50 * time.Millisecond  // between two failed probes of a worker
 	probeAfter   = 2 * time.Millisecond   // after a connection was lost
 	retryFirst   = 100 * time.Millisecond // a handler's Retry waits this × 2ⁿ
@@ -67,7 +68,7 @@ type Core struct {
 	tombs    map[protocol.ID]*tomb
 	services map[string]*service
 	workers  map[uint64]*worker // by instance
-	peers    map[string]*worker // by routing id
+	peers    map[peerKey]*worker
 
 	waiting   list[*request] // for a claim, oldest first
 	replays   list[*finished]
@@ -104,7 +105,7 @@ func New(cfg Config, now time.Duration) *Core {
 		cfg: cfg, wheel: newWheel(now), now: now,
 		requests: map[protocol.ID]*request{}, finished: map[protocol.ID]*finished{},
 		tombs: map[protocol.ID]*tomb{}, services: map[string]*service{},
-		workers: map[uint64]*worker{}, peers: map[string]*worker{},
+		workers: map[uint64]*worker{}, peers: map[peerKey]*worker{},
 		windowEnd: now + cfg.RecoveryWindow,
 	}
 	c.window.owner = windowTimer{}
@@ -118,8 +119,8 @@ type (
 	probeTimer  struct{}
 )
 
-// Client takes a message from the front. For a plain client, whose message
-// names no id, the caller has set m.ID to a fresh one.
+// Client takes a client's message. For a legacy client, whose message names no
+// id, the caller has set m.ID to a fresh one.
 func (c *Core) Client(now time.Duration, from Peer, m *protocol.Message, out []Output) []Output {
 	c.begin(now, out)
 	switch m.Command {
@@ -135,7 +136,7 @@ func (c *Core) Client(now time.Duration, from Peer, m *protocol.Message, out []O
 	return c.end()
 }
 
-// Worker takes a message from the back.
+// Worker takes a worker's message.
 func (c *Core) Worker(now time.Duration, from Peer, m *protocol.Message, out []Output) []Output {
 	c.begin(now, out)
 	c.fromWorker(from, m)

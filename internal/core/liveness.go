@@ -12,7 +12,7 @@ func (c *Core) workerDue(w *worker) {
 	switch {
 	case c.leaving: // whoever is silent now has been told to go
 	case c.now < c.judgeAfter:
-	case silence >= c.liveness():
+	case silence >= c.patience(w):
 		c.silence(w)
 		return
 	case w.suspectAt != 0 && c.running() >= w.probeAt:
@@ -30,7 +30,7 @@ func (c *Core) workerDue(w *worker) {
 }
 
 func (c *Core) armWorker(w *worker) {
-	at := c.due(w.heardAt + c.liveness())
+	at := c.due(w.heardAt + c.patience(w))
 	if w.state == welcomed || w.state == up {
 		at = min(at, w.beatAt)
 	}
@@ -68,7 +68,7 @@ func (c *Core) silence(w *worker) {
 		c.forgetWorker(w)
 		return
 	}
-	c.lose(w, "silent for "+c.liveness().String())
+	c.lose(w, "silent for "+c.patience(w).Round(time.Millisecond).String())
 }
 
 // lose takes everything back from w, and forgets it: it must say READY.
@@ -119,8 +119,8 @@ func (c *Core) forgetWorker(w *worker) {
 	c.withdrawOffers(w, w.offers)
 	w.offers = nil
 	delete(c.workers, w.instance)
-	if c.peers[string(w.peer.ID)] == w {
-		delete(c.peers, string(w.peer.ID))
+	if c.peers[w.peer.key()] == w {
+		delete(c.peers, w.peer.key())
 	}
 }
 
@@ -165,7 +165,7 @@ func (c *Core) probeOne(w *worker) {
 // connection was lost: a dead one shows by the failing send.
 func (c *Core) probeBusy() {
 	for _, w := range c.sorted(func(w *worker) bool {
-		return w.runs.size > 0 && (w.state == up || w.state == welcomed) && !w.legacy
+		return w.runs.size > 0 && (w.state == up || w.state == welcomed)
 	}) {
 		c.beat(w)
 	}
@@ -188,7 +188,7 @@ func (c *Core) sorted(which func(*worker) bool) []*worker {
 // used.
 func (c *Core) undelivered(to Peer, m *protocol.Message, gone bool) {
 	c.drop(map[bool]What{true: DropWorkerGone, false: DropWorkerFull}[gone], m.ID)
-	w := c.peers[string(to.ID)]
+	w := c.peers[to.key()]
 	if w == nil || m.Link != w.link {
 		return
 	}
@@ -260,7 +260,9 @@ func (c *Core) neverTaken(r *request) {
 func (c *Core) leave(w *worker, m *protocol.Message) {
 	c.event(Event{What: EventWorkerLeft, Worker: w.instance})
 	clear(w.ghosts)
-	c.takeList(w, m.Entries)
+	if !w.legacy { // which has no list
+		c.takeList(w, m.Entries)
+	}
 	for w.runs.tail != nil {
 		r := w.runs.tail
 		c.unplace(r)
@@ -275,7 +277,9 @@ func (c *Core) leave(w *worker, m *protocol.Message) {
 	if acks := c.takeAcks(w); len(acks) > 0 {
 		c.tell(w, protocol.Message{Command: protocol.Ack, Epoch: c.cfg.Epoch, Acks: acks})
 	}
-	c.disconnect(w.peer, w.link, protocol.ReasonShutdown, "")
+	if !w.legacy { // RFC 7: no further commands
+		c.disconnect(w.peer, w.link, protocol.ReasonShutdown, "")
+	}
 	c.forgetWorker(w)
 }
 

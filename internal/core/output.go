@@ -2,7 +2,7 @@ package core
 
 import "github.com/privateer-mq/privateer/protocol"
 
-// A Side is one of the broker's two sockets.
+// A Side is a role: what a peer is to this broker.
 type Side uint8
 
 // The sides.
@@ -11,24 +11,25 @@ const (
 	Back              // workers
 )
 
-// A Dialect is what a peer speaks. The loop translates; the core only knows
-// that a PPP worker has no ids, lists or acknowledgements, and that a plain
-// client's ids are the broker's own.
-type Dialect uint8
-
-// The dialects.
-const (
-	PRV1  Dialect = iota
-	Plain         // a client without a header
-	PPP           // a Paranoid Pirate worker, RFC 6
-)
-
-// A Peer is where a message came from or goes to.
+// A Peer is where a message came from or goes to. The loop translates; the
+// core only knows whether it speaks PRV1. If not it is legacy: a client's ids
+// are the broker's own, and a worker has no lists or acknowledgements.
 type Peer struct {
-	ID       []byte   // routing id
-	Envelope [][]byte // front: the frames before the empty delimiter
-	Dialect  Dialect
+	ID       []byte        // routing id
+	Port     protocol.Port // the socket it is connected to
+	Dialect  protocol.Dialect
+	Envelope [][]byte // what an answer begins with; nil: none is possible
 }
+
+func (p *Peer) legacy() bool { return p.Dialect != protocol.PRV1 }
+
+// A peerKey names a peer among those of both sockets.
+type peerKey struct {
+	port protocol.Port
+	id   string
+}
+
+func (p *Peer) key() peerKey { return peerKey{p.Port, string(p.ID)} }
 
 // OutputKind says what is to be done.
 type OutputKind uint8

@@ -295,28 +295,6 @@ func (c *Core) takeAcks(w *worker) []protocol.Acked {
 	return acks
 }
 
-// fromLegacy takes a heartbeat or reply of a PPP worker.
-func (c *Core) fromLegacy(m *protocol.Message, w *worker) {
-	switch {
-	case w == nil && m.Command == protocol.Reply && m.Epoch == c.cfg.Epoch:
-		// Lost, and back with a reply: the token proves that it was asked.
-		if r := c.requests[m.ID]; r != nil && m.Number <= r.attempt {
-			c.rescue(r, &worker{})
-			c.stopRun(r, protocol.ReasonSuperseded)
-			c.finish(r, outcome{code: protocol.OK, certainty: protocol.Ran, attempt: m.Number, body: m.Body})
-			return
-		}
-		c.drop(DropLateReply, m.ID)
-	case w == nil:
-		c.drop(DropUnknownWorker, m.ID)
-	default:
-		c.heard(w)
-		if m.Command == protocol.Reply {
-			c.reply(w, m)
-		}
-	}
-}
-
 func sortWorkers(ws []*worker) {
 	slices.SortFunc(ws, func(a, b *worker) int { return cmp.Compare(a.instance, b.instance) })
 }

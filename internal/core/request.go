@@ -107,6 +107,8 @@ type run struct {
 	lease   time.Duration // allowed without progress; 0: until the deadline
 	leaseAt time.Duration // running time at which it ends
 	seen    uint32        // the worker's list that named it last
+
+	handedAt time.Duration // legacy: running time of the hand-over
 }
 
 // sparesMax bounds the requests and runs that are kept for use again.

@@ -31,7 +31,7 @@ func (s *stage) client(words []string) {
 		Instance: uint64(words[0][1]), Service: []byte("echo"), Epoch: 0}
 	from := Peer{ID: []byte(words[0])}
 	if words[0][0] == 'p' {
-		from.Dialect, m.Service, m.Instance = Plain, nil, 0
+		from.Dialect, m.Service, m.Instance = protocol.Plain, nil, 0
 	}
 	args := words[2:]
 	if len(args) > 0 && m.Command != protocol.Ping {
@@ -82,7 +82,7 @@ func (s *stage) flag(arg string) protocol.Flags {
 // worker plays "w1 READY …", "w1 HEARTBEAT X/1:running …", "w1 REPLY X/1 OK …".
 // Numbers, acknowledgement and link go on by themselves; "lost" makes the
 // message use its number and not arrive. A name that begins with v is a PPP
-// worker.
+// worker, with m one of MDP.
 func (s *stage) worker(words []string) {
 	a := s.actor(words[0])
 	m := protocol.Message{Command: commandNames[words[1]], Epoch: s.cfg.Epoch, Credit: 1}
@@ -137,8 +137,13 @@ func (s *stage) worker(words []string) {
 		}
 	}
 	if a.name[0] == 'v' {
-		from.Dialect = PPP
+		from.Dialect = protocol.PPP
 		m.Instance, m.Services = 0, nil
+	}
+	if a.name[0] == 'm' {
+		from.Dialect, from.Port, m.Instance = protocol.MDP01, protocol.FrontPort, 0
+	}
+	if from.legacy() {
 		s.put(s.core.Worker(s.now, from, &m, nil))
 		return
 	}

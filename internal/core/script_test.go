@@ -135,7 +135,7 @@ func (s *stage) step(words []string) {
 		fmt.Fprintf(&s.trace, "    %+v\n", s.core.Gauges())
 	case w[0] == 'c' || w[0] == 'p':
 		s.client(words)
-	case w[0] == 'w' || w[0] == 'v':
+	case w[0] == 'w' || w[0] == 'v' || w[0] == 'm':
 		s.worker(words)
 	default:
 		s.t.Fatalf("script line %d: unknown command %q", s.line, w)

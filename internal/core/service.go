@@ -289,10 +289,7 @@ func (c *Core) unreserve(s *service) {
 func (c *Core) handOut(r *request, w *worker) {
 	c.unplace(r)
 	r.attempt++
-	lease := c.cfg.Lease
-	if w.legacy && lease == 0 {
-		lease = legacyLease
-	}
+	lease := c.lease(w)
 	r.run = c.newRun()
 	*r.run = run{w: w, before: r.handed, attempt: r.attempt, epoch: c.cfg.Epoch, lease: lease, seen: w.lists}
 	r.enter(assigned)
@@ -304,6 +301,7 @@ func (c *Core) handOut(r *request, w *worker) {
 	if w.legacy { // it says nothing when it starts
 		r.run.started = true
 		r.run.leaseAt = c.running() + lease
+		r.run.handedAt = c.running()
 	}
 	flags := r.flags&protocol.AtMostOnce | protocol.Flags(0).With(protocol.MaybeRerun, r.rerun)
 	c.event(Event{What: EventHandedOut, ID: r.id, Service: r.svc.name, Worker: w.instance, Attempt: r.attempt})

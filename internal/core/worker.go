@@ -21,7 +21,7 @@ const (
 type worker struct {
 	peer     Peer
 	instance uint64
-	legacy   bool // PPP
+	legacy   bool // does not speak PRV1
 	state    linkState
 	timer    timer // the next heartbeat to it, or judgement on it
 
@@ -40,17 +40,21 @@ type worker struct {
 	goneAt    time.Duration // running time since when it is not connected, as far as we know; 0: it is
 	probeAt   time.Duration // suspected: when it is probed next
 
-	credit   int
-	draining bool
-	offers   []*offer
-	resting  list[*offer]     // offers found without credit
-	runs     list[*request]   // assigned to it
-	kept     list[*request]   // finished there, the reply not asked for yet
-	fetching list[*request]   // finished there, the reply asked for
-	ghosts   map[fence]ghost  // attempts it still lists that are no longer of use
-	taken    map[fence]uint32 // replies that ended nothing, until a list lacks them: the last list that named them
-	lists    uint32           // lists taken so far
-	acks     []protocol.Acked
+	credit    int
+	draining  bool
+	offers    []*offer
+	resting   list[*offer]     // offers found without credit
+	runs      list[*request]   // assigned to it
+	kept      list[*request]   // finished there, the reply not asked for yet
+	fetching  list[*request]   // finished there, the reply asked for
+	ghosts    map[fence]ghost  // attempts it still lists that are no longer of use
+	taken     map[fence]uint32 // replies that ended nothing, until a list lacks them: the last list that named them
+	lists     uint32           // lists taken so far
+	acks      []protocol.Acked
+	rhythm    time.Duration // legacy: between two heartbeats of it; 0: not known yet
+	beatSeen  time.Duration // legacy: running time of the last one; 0: work may have delayed the next
+	beatsBusy bool          // legacy: it sends heartbeats while it works
+
 	lone     *request // it holds a request that must be alone
 	reserved *service // it is given nothing until a lone request of this service
 	dirty    bool
@@ -66,7 +70,7 @@ type ghost struct {
 
 // takes reports whether w may be handed anything.
 func (w *worker) takes(c *Core) bool {
-	return w.state == up && !w.draining && w.suspectAt == 0 && (c.running()-w.heardAt < c.liveness() || c.now < c.judgeAfter)
+	return w.state == up && !w.draining && w.suspectAt == 0 && (c.running()-w.heardAt < c.patience(w) || c.now < c.judgeAfter)
 }
 
 // spare is what is left of w's credit.
@@ -113,22 +117,19 @@ func (c *Core) tell(w *worker, m protocol.Message) uint32 {
 // disconnect tells a peer that the link it named is over, and why. Link 0: the
 // number could not be read.
 func (c *Core) disconnect(to Peer, linkNo uint32, reason protocol.Code, text string) {
-	if to.Dialect != PRV1 {
-		return
-	}
 	c.send(Back, to, protocol.Message{Command: protocol.Disconnect, Code: reason, Link: linkNo,
 		Epoch: c.cfg.Epoch, Meta: protocol.ErrorMeta(text)})
 }
 
 // fromWorker sorts a message of a worker by what is known of its link.
 func (c *Core) fromWorker(from Peer, m *protocol.Message) {
-	w := c.peers[string(from.ID)]
+	w := c.peers[from.key()]
 	if m.Command == protocol.Ready {
 		c.readyPart(from, m, w)
 		return
 	}
-	if from.Dialect == PPP {
-		c.fromLegacy(m, w)
+	if from.legacy() {
+		c.fromLegacy(from, m, w)
 		return
 	}
 	switch {
@@ -240,10 +241,14 @@ func (c *Core) live(w *worker, by int) {
 // readyPart takes one part of a READY, which begins a new link.
 func (c *Core) readyPart(from Peer, m *protocol.Message, known *worker) {
 	w := c.workers[m.Instance]
-	if from.Dialect == PPP {
+	if from.legacy() {
 		w = known
 	}
 	switch {
+	case w != nil && from.legacy() && from.Dialect != protocol.PPP: // RFC 7: a worker says READY once
+		c.lose(w, "it said READY twice")
+		c.disconnect(from, 0, protocol.ReasonInvalid, "READY twice")
+		return
 	case c.leaving:
 		c.disconnect(from, m.Link, protocol.ReasonShutdown, "this broker is shutting down")
 		return
@@ -253,7 +258,7 @@ func (c *Core) readyPart(from Peer, m *protocol.Message, known *worker) {
 		return
 	case w == nil:
 		w = c.newWorker(from, m)
-	case from.Dialect == PRV1 && m.Link < w.link, from.Dialect == PRV1 && m.Link == w.link && (w.state != joining || m.Part != w.part):
+	case !from.legacy() && (m.Link < w.link || m.Link == w.link && (w.state != joining || m.Part != w.part)):
 		c.drop(DropStaleLink, protocol.ID{})
 		c.disconnect(from, m.Link, protocol.ReasonReset, "READY with a link number used before: say READY with the next")
 		return
@@ -264,7 +269,7 @@ func (c *Core) readyPart(from Peer, m *protocol.Message, known *worker) {
 	if m.Link != w.link || w.state != joining {
 		c.newLink(w, from, m.Link)
 	}
-	if m.Part != w.part || (from.Dialect == PRV1 && m.Seq != w.seqIn+1) {
+	if m.Part != w.part || (!from.legacy() && m.Seq != w.seqIn+1) {
 		c.drop(DropGap, protocol.ID{})
 		c.disconnect(from, m.Link, protocol.ReasonReset, "a part of READY was lost: say READY")
 		return
@@ -291,8 +296,15 @@ func (c *Core) readyPart(from Peer, m *protocol.Message, known *worker) {
 	c.ready(w, m)
 }
 
+// turnAway: w may not register.
+func (c *Core) turnAway(w *worker, reason protocol.Code, why string) {
+	c.event(Event{What: EventRefused, Worker: w.instance, Reason: why})
+	c.disconnect(w.peer, w.link, reason, why)
+	c.lose(w, why)
+}
+
 func (c *Core) newWorker(from Peer, m *protocol.Message) *worker {
-	w := &worker{instance: m.Instance, legacy: from.Dialect == PPP}
+	w := &worker{instance: m.Instance, legacy: from.legacy()}
 	if w.legacy {
 		c.legacySeq++
 		w.instance = c.legacySeq
@@ -304,26 +316,30 @@ func (c *Core) newWorker(from Peer, m *protocol.Message) *worker {
 
 // newLink: w starts to count anew, perhaps on another socket.
 func (c *Core) newLink(w *worker, from Peer, linkNo uint32) {
-	if w.peer.ID != nil && c.peers[string(w.peer.ID)] == w {
-		delete(c.peers, string(w.peer.ID))
+	if w.peer.ID != nil && c.peers[w.peer.key()] == w {
+		delete(c.peers, w.peer.key())
 	}
 	c.setState(w, joining)
 	w.peer = from
-	c.peers[string(from.ID)] = w
+	c.peers[from.key()] = w
 	w.link, w.seqIn, w.seqOut, w.acked, w.part = linkNo, 0, 0, 0, 0
 	w.unackedAt, w.suspectAt, w.goneAt = 0, 0, 0
 	w.entries, w.acks = w.entries[:0], w.acks[:0]
 	w.ready = protocol.Message{}
-	c.wheel.set(&w.timer, c.due(c.running()+c.liveness()))
+	c.wheel.set(&w.timer, c.due(c.running()+c.patience(w)))
 }
 
 // ready: all parts of READY are here. WELCOME goes out before anything else;
 // then what the worker holds is reconciled with what is known of it.
 func (c *Core) ready(w *worker, m *protocol.Message) {
+	for _, s := range w.ready.Services {
+		if isMMI(s) {
+			c.turnAway(w, protocol.ReasonInvalid, "the service names that begin with mmi. are the broker's own")
+			return
+		}
+	}
 	if why := c.offer(w, w.ready.Services); why != "" {
-		c.event(Event{What: EventRefused, Worker: w.instance, Reason: why})
-		c.disconnect(w.peer, w.link, protocol.ReasonFull, why)
-		c.lose(w, why)
+		c.turnAway(w, protocol.ReasonFull, why)
 		return
 	}
 	w.credit = int(m.Credit)
@@ -335,6 +351,7 @@ func (c *Core) ready(w *worker, m *protocol.Message) {
 			c.charge(w.runs.head, w, "its worker started anew", false)
 		}
 		clear(w.ghosts)
+		w.beatSeen, w.rhythm, w.beatsBusy = max(c.running(), 1), 0, false
 		w.state = up
 		c.live(w, +1)
 		c.regain(w)

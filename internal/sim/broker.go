@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"errors"
 	"time"
 
 	"github.com/privateer-mq/privateer/internal/core"
@@ -89,8 +88,8 @@ func (b *broker) runTurn() {
 		b.w.script("stopped %v", late)
 		b.do(b.core.Stopped(now, late, b.out))
 	}
-	b.take(core.Front)
-	b.take(core.Back)
+	b.take(protocol.FrontPort)
+	b.take(protocol.BackPort)
 	b.do(b.core.Tick(b.clock(), b.out))
 	b.checkCore()
 	b.endDrain()
@@ -103,49 +102,41 @@ func (b *broker) checkCore() {
 }
 
 // take passes what has arrived at one port to the core.
-func (b *broker) take(side core.Side) {
-	in := b.inbox[side]
-	b.inbox[side] = nil
+func (b *broker) take(at protocol.Port) {
+	in := b.inbox[at]
+	b.inbox[at] = nil
 	for i := range in {
 		p := &in[i]
-		switch {
-		case p.kind == link.Disconnected:
+		switch p.kind {
+		case link.Disconnected:
 			b.w.script("disconnected")
 			b.do(b.core.Disconnected(b.clock(), b.out))
-		case side == core.Front:
-			b.fromClient(p)
 		default:
-			b.fromWorker(p)
+			b.read(at, p)
 		}
 	}
 }
 
-func (b *broker) fromClient(p *packet) {
-	from := core.Peer{ID: []byte(p.conn.s.id)}
-	envelope, content, ok := protocol.SplitEnvelope(p.frames)
-	if !ok {
-		b.do(b.core.Malformed(b.clock(), core.Front, core.Peer{ID: from.ID, Dialect: core.Plain}, &b.msg, errNoDelimiter, b.out))
-		return
-	}
-	from.Envelope = envelope
-	if err := protocol.Parse(protocol.FrontIn, content, &b.msg); err != nil {
-		b.do(b.core.Malformed(b.clock(), core.Front, from, &b.msg, err, b.out))
-		return
-	}
-	b.w.scriptClient(p.conn.s.name, &b.msg)
-	b.w.oracle.brokerReadsClient(b, p, &b.msg)
-	b.do(b.core.Client(b.clock(), from, &b.msg, b.out))
-}
+// prv1 is all that is spoken here. What looks like anything else is garbage.
+const prv1 = protocol.Dialects(1 << protocol.PRV1)
 
-func (b *broker) fromWorker(p *packet) {
-	from := core.Peer{ID: []byte(p.conn.s.id)}
-	if err := protocol.Parse(protocol.BackIn, p.frames, &b.msg); err != nil {
+func (b *broker) read(at protocol.Port, p *packet) {
+	o, err := protocol.Read(at, p.frames, prv1, &b.msg)
+	from := core.Peer{ID: []byte(p.conn.s.id), Port: at, Dialect: o.Dialect, Envelope: o.Envelope}
+	switch {
+	case err != nil && o.Worker:
 		b.do(b.core.Malformed(b.clock(), core.Back, from, &b.msg, err, b.out))
-		return
+	case err != nil:
+		b.do(b.core.Malformed(b.clock(), core.Front, from, &b.msg, err, b.out))
+	case o.Worker:
+		b.w.scriptWorker(p.conn.s.name, &b.msg)
+		b.w.oracle.brokerReadsWorker(b, p, &b.msg)
+		b.do(b.core.Worker(b.clock(), from, &b.msg, b.out))
+	default:
+		b.w.scriptClient(p.conn.s.name, &b.msg)
+		b.w.oracle.brokerReadsClient(b, p, &b.msg)
+		b.do(b.core.Client(b.clock(), from, &b.msg, b.out))
 	}
-	b.w.scriptWorker(p.conn.s.name, &b.msg)
-	b.w.oracle.brokerReadsWorker(b, p, &b.msg)
-	b.do(b.core.Worker(b.clock(), from, &b.msg, b.out))
 }
 
 // do is package broker's loop.deliver.
@@ -172,15 +163,14 @@ func (b *broker) do(out []core.Output) {
 func (b *broker) send(out []core.Output, i int) []core.Output {
 	o := &out[i]
 	n := &b.w.net
-	direction := protocol.BackOut
-	frames := b.frames[:0]
-	if o.Side == core.Front {
-		direction = protocol.FrontOut
-		frames = append(append(frames, o.To.Envelope...), nil)
-	} else {
+	to := protocol.Origin{Dialect: o.To.Dialect, Worker: o.Side == core.Back, Envelope: o.To.Envelope}
+	if to.Dialect != protocol.PRV1 { // garbage: package broker is silent too
+		return out
+	}
+	if to.Worker {
 		o.Msg.SentMS = uint32(b.clock() / time.Millisecond)
 	}
-	b.frames, b.buf = protocol.AppendFrames(frames, b.buf[:0], direction, &o.Msg)
+	b.frames, b.buf = protocol.Append(b.frames[:0], b.buf[:0], &to, &o.Msg)
 	c := n.ports[o.Side].peers[string(o.To.ID)]
 	full := c != nil && o.Side == core.Back && n.fullOne > 0 && !n.calm && b.w.chance(n.fullOne)
 	if c != nil && !full {
@@ -195,8 +185,8 @@ func (b *broker) send(out []core.Output, i int) []core.Output {
 		seat.trouble(b.w.now, b.w.now+2*b.w.plan.core.Heartbeat, "full")
 	}
 	b.w.oracle.undeliverable(b, o, c == nil)
-	side, to, msg := o.Side, o.To, o.Msg
-	return b.core.Undeliverable(b.clock(), side, to, &msg, c == nil, out)
+	side, peer, msg := o.Side, o.To, o.Msg
+	return b.core.Undeliverable(b.clock(), side, peer, &msg, c == nil, out)
 }
 
 // drain is SIGTERM.
@@ -245,5 +235,3 @@ func (b *broker) die(orderly bool) {
 		b.restarts()
 	}
 }
-
-var errNoDelimiter = errors.New("a message to the frontend has no empty delimiter frame")
