@@ -98,8 +98,11 @@ func read(at Port, frames [][]byte, speaks Dialects, m *Message) (Origin, *Error
 		switch {
 		case speaks.Has(PRV1) && Sniff(frames[0]):
 			return Origin{Dialect: PRV1, Worker: true}, parse(BackIn, frames, m)
-		case speaks.Has(PPP) && ParsePPP(frames, m):
+		case ParsePPP(frames, m) && speaks.Has(PPP):
 			return Origin{Dialect: PPP, Worker: true}, nil
+		case m.Command != 0:
+			m.clear()
+			return Origin{Dialect: PPP, Worker: true}, fail(ErrVersion, 0, 0, "ppp is not served here")
 		}
 	}
 	if speaks.mdp() && looksMDP(frames[0]) {
