@@ -15,11 +15,12 @@ const (
 	extService    = 8
 	extIntervals  = 9
 	extLimits     = 10
+	extStream     = 11
 )
 
 // fieldBytes is the exact size of each hop-by-hop field; 0 is "any".
 var fieldBytes = [...]int{extLease: 4, extDigest: 8, extAttempt: 4, extRetryAfter: 4, extCredit: 4,
-	extInstance: 8, extPart: 4, extService: 0, extIntervals: 16, extLimits: 12}
+	extInstance: 8, extPart: 4, extService: 0, extIntervals: 16, extLimits: 12, extStream: 16}
 
 // fieldsOf is the set of hop-by-hop fields that cmd has in direction d, one
 // bit for each type. The others are skipped like unknown ones, so that no peer
@@ -29,7 +30,7 @@ func fieldsOf(d Direction, cmd Command) uint16 {
 	case d == FrontOut && cmd == Pong:
 		return 1<<extIntervals | 1<<extLimits
 	case d == FrontOut && cmd == Reply:
-		return 1<<extAttempt | 1<<extRetryAfter
+		return 1<<extAttempt | 1<<extRetryAfter | 1<<extStream
 	case d == BackIn && cmd == Ready:
 		return 1<<extCredit | 1<<extInstance | 1<<extPart | 1<<extService
 	case d == BackIn && cmd == Heartbeat:
@@ -37,7 +38,9 @@ func fieldsOf(d Direction, cmd Command) uint16 {
 	case d == BackOut && cmd == Welcome:
 		return 1<<extIntervals | 1<<extLimits
 	case d == BackOut && cmd == Request:
-		return 1<<extLease | 1<<extDigest
+		return 1<<extLease | 1<<extDigest | 1<<extStream
+	case d == FrontIn && (cmd == Request || cmd == Credit), d == BackIn && cmd == Reply, d == BackOut && cmd == Credit:
+		return 1 << extStream
 	}
 	return 0
 }
@@ -135,6 +138,8 @@ func (m *Message) setField(typ byte, v []byte, at int) *Error {
 			return fail(ErrLimit, 0, at, "more than 256 services")
 		}
 		m.Services = append(m.Services, v)
+	case extStream:
+		m.Stream = Stream{be.Uint64(v), be.Uint32(v[8:]), be.Uint32(v[12:])}
 	case extIntervals:
 		return m.setIntervals(&Intervals{be.Uint32(v), be.Uint32(v[4:]), be.Uint32(v[8:]), be.Uint32(v[12:])}, at)
 	case extLimits:

@@ -38,6 +38,7 @@ type Message struct {
 	Services     [][]byte   // READY: service names
 	Intervals    *Intervals // WELCOME; PONG, may be nil
 	Limits       *Limits    // WELCOME, PONG
+	Stream       Stream     // of a reply in parts: REQUEST, REPLY, CREDIT
 
 	// Meta are the end-to-end fields: user headers, trace context, error text.
 	// The broker hands them on untouched.
@@ -61,6 +62,13 @@ type Intervals struct {
 type Limits struct {
 	MessageBytesMax uint64 // all body frames of one message together
 	FramesMax       uint32 // body frames of one message
+}
+
+// A Stream places a message in a reply that comes in parts.
+type Stream struct {
+	Run   uint64 // names one run of a handler; 0 in a REQUEST
+	Part  uint32 // REPLY with Partial: its number, from 1; other REPLY: parts before it; CREDIT: parts that have come
+	Grant uint32 // REQUEST: parts that a run may send at first; CREDIT: ... in all, so far
 }
 
 const magic = "PRV1"
@@ -119,6 +127,10 @@ func AppendHeader(dst []byte, d Direction, m *Message) []byte {
 	if v := m.Limits; v != nil {
 		dst = appendField(dst, extLimits, 12)
 		dst = be.AppendUint32(be.AppendUint64(dst, v.MessageBytesMax), v.FramesMax)
+	}
+	if v := m.Stream; v != (Stream{}) {
+		dst = be.AppendUint64(appendField(dst, extStream, 16), v.Run)
+		dst = be.AppendUint32(be.AppendUint32(dst, v.Part), v.Grant)
 	}
 	return append(dst, m.Meta...)
 }

@@ -26,6 +26,7 @@ const (
 	CreditMax       = EntriesMax // requests one worker may hold
 	ServicesMax     = 256        // services of one worker
 	PartsMax        = 1024       // parts of one READY
+	WindowMax       = 1024       // parts of a reply that may be on their way
 	DurationMSMax   = 1<<32 - 2  // about 49 days; 1<<32 - 1 is never sent
 
 	HeartbeatMSMax = 60_000  // of Intervals; the least is 1
@@ -79,7 +80,7 @@ const (
 	Accepted   Command = 4  // broker → client that can take more: it is queued
 	Reply      Command = 5  // worker → broker → client: an outcome
 	Cancel     Command = 6  // client → broker → worker: no longer wanted
-	Credit     Command = 7  // client → broker: reserved, for streams
+	Credit     Command = 7  // client → broker → worker: parts of a reply that have come, and may come
 	Ready      Command = 8  // worker → broker: a new link; what I serve and hold
 	Welcome    Command = 9  // broker → worker: your link stands; live by these intervals
 	Heartbeat  Command = 10 // both ways on the back: I live; what I hold, what I took
@@ -107,12 +108,12 @@ type Flags uint16
 // The flags, with the commands they belong to.
 const (
 	AtMostOnce   Flags = 1 << 0  // REQUEST: never start it a second time; also on list entries
-	MaybeSent    Flags = 1 << 1  // client's REQUEST: this id may have left a client before
+	MaybeSent    Flags = 1 << 1  // client's REQUEST: this id may have left a client before; CREDIT: send again what has not come
 	NoWait       Flags = 1 << 2  // client's REQUEST: NO_SERVICE if no live worker serves it
-	CanTakeMore  Flags = 1 << 3  // client's REQUEST: ACCEPTED (and, later, partial replies) are welcome
+	CanTakeMore  Flags = 1 << 3  // client's REQUEST: ACCEPTED are welcome
 	Finish       Flags = 1 << 4  // client's REQUEST: if interest ends while it runs, let it finish
 	Retryable    Flags = 1 << 5  // broker's REPLY: worth asking again, under a new id
-	Partial      Flags = 1 << 6  // REPLY: reserved, for streams
+	Partial      Flags = 1 << 6  // REQUEST: the reply may come in parts; REPLY: this is one of them
 	MaybeRerun   Flags = 1 << 7  // broker's REQUEST: an earlier attempt may have run
 	ReplayOnly   Flags = 1 << 8  // broker's REQUEST: send the kept reply, or GONE; never run it
 	FromKept     Flags = 1 << 9  // worker's REPLY: this is a kept reply, nothing ran now

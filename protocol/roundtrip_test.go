@@ -89,6 +89,16 @@ func randomMessage(r *rand.Rand, d Direction, cmd Command) Message {
 			m.Body = append(m.Body, randomBytes(r, r.IntN(50)))
 		}
 	}
+	switch cmd {
+	case Request:
+		m.Stream.Grant = 1 + r.Uint32N(WindowMax)
+		m.Flags = m.Flags.With(Partial, r.IntN(2) == 0)
+	case Credit:
+		m.Stream = Stream{r.Uint64() | 1, r.Uint32N(1 << 30), 0}
+		m.Stream.Grant = m.Stream.Part + r.Uint32N(WindowMax+1)
+	case Reply:
+		m.Stream = Stream{Run: r.Uint64() | 1, Part: small(r)}
+	}
 	switch {
 	case d == FrontIn && cmd == Request:
 		m.Code, m.Flags = Code(r.UintN(3)), m.Flags|MaybeSent

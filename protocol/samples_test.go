@@ -23,6 +23,7 @@ const (
 	epochB = 0x99aabbccddeeff00
 	client = 0xc1c2c3c4c5c6c7c8
 	digest = 0xd1d2d3d4d5d6d7d8
+	run    = 0xf1f2f3f4f5f6f7f8
 )
 
 func frames(s ...string) [][]byte {
@@ -49,6 +50,8 @@ func frontSamples() []sample {
 	req2.Body, again2.Body, over.Body = frames("cat.png"), frames("a", "", "c"), frames("")
 	over.RemainingMS, over.Service = 0, nil
 	low.Code, low.Body = PriorityLow, frames("x")
+	stream := req
+	stream.Flags, stream.Stream, stream.Body = CanTakeMore|Partial, Stream{Grant: 16}, frames("cat.png")
 	return []sample{
 		{"ping", "is anybody there? 5,000 is the client's clock", FrontIn, Message{Command: Ping, Number: 1, SentMS: 5000, Instance: client}},
 		{"request", "first try of a request to service resize, 30 s left, body of one frame", FrontIn, req2},
@@ -57,7 +60,11 @@ func frontSamples() []sample {
 		{"request-over", "nothing left of the deadline; the default service; one empty body frame", FrontIn, over},
 		{"request-low", "low priority", FrontIn, low},
 		{"cancel", "withdraw it; 3 is the highest try sent", FrontIn, Message{Command: Cancel, ID: idA, Number: 3, SentMS: 9000, Instance: client}},
-		{"credit", "reserved for streams", FrontIn, Message{Command: Credit, ID: idA, Number: 1, Instance: client}},
+		{"request-stream", "the reply may come in parts, 16 of them before a CREDIT", FrontIn, stream},
+		{"credit", "8 parts of that run have come, 24 may", FrontIn, Message{Command: Credit, ID: idA, Number: 1, Instance: client, InterestMS: 7500, Stream: Stream{run, 8, 24}}},
+		{"credit-again", "what comes behind part 8 is to be sent again", FrontIn, Message{Command: Credit, Flags: MaybeSent, ID: idA, Number: 2, Instance: client, Stream: Stream{run, 8, 24}}},
+		{"reply-part", "part 9", FrontOut, Message{Command: Reply, Code: OK, Flags: Partial | Flags(0).WithCertainty(Ran), ID: idA, Number: 1, Epoch: epochA, Instance: client, Attempt: 1, Stream: Stream{Run: run, Part: 9}, Body: frames("ninth")}},
+		{"reply-stream", "the end of a reply of 9 parts", FrontOut, Message{Command: Reply, Code: OK, Flags: Flags(0).WithCertainty(Ran), ID: idA, Number: 1, Epoch: epochA, Instance: client, Attempt: 1, Stream: Stream{Run: run, Part: 9}, Body: frames("end")}},
 		{"pong", "answer to a ping: epoch, intervals and limits", FrontOut, Message{Command: Pong, Number: 1, Epoch: epochA, SentMS: 5000, Instance: client,
 			Intervals: &Intervals{1000, 3, 2000, 30000}, Limits: &Limits{1 << 20, FramesMax}}},
 		{"pong-draining", "the broker is shutting down; no intervals", FrontOut, Message{Command: Pong, Flags: Draining, Epoch: epochA, SentMS: 5000, Instance: client, Limits: &Limits{1 << 20, 64}}},
@@ -136,6 +143,7 @@ func workerSamples() []sample {
 	}{
 		{OK, 0, frames("done", ""), nil, "the handler's reply, two frames"},
 		{OK, FromKept, frames("done"), Meta(nil).AppendHeader("k", "v"), "a kept reply, sent again; nothing ran now"},
+		{OK, Partial, frames("ninth"), nil, "part 9 of the reply"},
 		{Failed, 0, nil, ErrorMeta("no such image").Append(MetaErrorCode, "E_404"), "the handler returned an error"},
 		{Failed, CtxCancelled, nil, ErrorMeta("context canceled"), "the broker had cancelled this run"},
 		{Timeout, 0, nil, ErrorMeta("over 5s"), "over the task timeout"},
@@ -147,6 +155,10 @@ func workerSamples() []sample {
 	} {
 		m := reply
 		m.Code, m.Flags, m.Body, m.Meta = v.code, v.flags, v.body, v.meta
+		if v.flags.Has(Partial) {
+			out = append(out, sample{"reply-worker-part", v.meaning, BackIn, withStream(m, Stream{Run: run, Part: 9})})
+			continue
+		}
 		name := "reply-worker-" + strings.ToLower(v.code.String())
 		switch {
 		case v.flags.Has(FromKept):
@@ -161,10 +173,16 @@ func workerSamples() []sample {
 	return out
 }
 
+func withStream(m Message, s Stream) Message {
+	m.Stream = s
+	return m
+}
+
 func brokerSamples() []sample {
 	req := Message{Command: Request, ID: idA, Number: 1, Epoch: epochA, RemainingMS: 29990, SentMS: 55, Link: 1, Seq: 2, Ack: 2,
 		Service: []byte("resize"), LeaseMS: 5000, Digest: digest, Body: frames("cat.png")}
-	rerun, once, replay := req, req, req
+	rerun, once, replay, stream := req, req, req, withStream(req, Stream{Grant: 16})
+	stream.Flags = Partial
 	rerun.Number, rerun.Flags, rerun.LeaseMS, rerun.Meta = 2, MaybeRerun, 0, Meta(nil).AppendHeader("tenant", "blue")
 	once.Flags = AtMostOnce
 	replay.Flags, replay.Number, replay.Body = ReplayOnly, 4, nil
@@ -175,6 +193,9 @@ func brokerSamples() []sample {
 		{"request-worker", "attempt 1, lease 5 s", BackOut, req},
 		{"request-worker-rerun", "attempt 2; an earlier one may have run; the lease is the deadline", BackOut, rerun},
 		{"request-worker-once", "at most once", BackOut, once},
+		{"request-worker-stream", "it may be answered in parts, 16 of them before a CREDIT", BackOut, stream},
+		{"credit-worker", "8 parts of that run have come, 24 may", BackOut, Message{Command: Credit, ID: idA, Number: 1, Epoch: epochA, SentMS: 58, Link: 1, Seq: 3, Ack: 3, Stream: Stream{run, 8, 24}}},
+		{"credit-worker-again", "what comes behind part 8 is to be sent again", BackOut, Message{Command: Credit, Flags: MaybeSent, ID: idA, Number: 1, Epoch: epochA, SentMS: 59, Link: 1, Seq: 4, Ack: 3, Stream: Stream{run, 8, 24}}},
 		{"request-worker-replay", "send the reply you keep, or GONE; never run it", BackOut, replay},
 		{"ack", "two replies: one taken, one superseded", BackOut, Message{Command: Ack, Epoch: epochA, SentMS: 60, Link: 1, Seq: 3, Ack: 4, Acks: acks}},
 		{"heartbeat-broker", "nothing to say", BackOut, Message{Command: Heartbeat, Epoch: epochA, SentMS: 70, Link: 1, Seq: 4, Ack: 4}},

@@ -24,7 +24,7 @@ var legal = [4]uint32{
 	FrontIn:  1<<Ping | 1<<Request | 1<<Cancel | 1<<Credit,
 	FrontOut: 1<<Pong | 1<<Accepted | 1<<Reply,
 	BackIn:   1<<Ready | 1<<Heartbeat | 1<<Reply | 1<<Progress | 1<<Disconnect,
-	BackOut:  1<<Welcome | 1<<Request | 1<<Cancel | 1<<Ack | 1<<Heartbeat | 1<<Disconnect,
+	BackOut:  1<<Welcome | 1<<Request | 1<<Cancel | 1<<Credit | 1<<Ack | 1<<Heartbeat | 1<<Disconnect,
 }
 
 // Legal reports whether cmd may travel in direction d.

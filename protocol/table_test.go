@@ -16,7 +16,7 @@ func TestLegalCommands(t *testing.T) {
 		{Accepted, [4]bool{no, yes, no, no}},
 		{Reply, [4]bool{no, yes, yes, no}},
 		{Cancel, [4]bool{yes, no, no, yes}},
-		{Credit, [4]bool{yes, no, no, no}},
+		{Credit, [4]bool{yes, no, no, yes}},
 		{Ready, [4]bool{no, no, yes, no}},
 		{Welcome, [4]bool{no, no, no, yes}},
 		{Heartbeat, [4]bool{no, no, yes, yes}},
@@ -42,9 +42,10 @@ func TestLegalCommands(t *testing.T) {
 // Hop-by-hop fields, pinned by hand.
 func TestFieldsOfCommands(t *testing.T) {
 	want := map[Direction]map[Command][]int{
-		FrontOut: {Pong: {extIntervals, extLimits}, Reply: {extAttempt, extRetryAfter}},
-		BackIn:   {Ready: {extCredit, extInstance, extPart, extService}, Heartbeat: {extCredit}},
-		BackOut:  {Welcome: {extIntervals, extLimits}, Request: {extLease, extDigest}},
+		FrontIn:  {Request: {extStream}, Credit: {extStream}},
+		FrontOut: {Pong: {extIntervals, extLimits}, Reply: {extAttempt, extRetryAfter, extStream}},
+		BackIn:   {Ready: {extCredit, extInstance, extPart, extService}, Heartbeat: {extCredit}, Reply: {extStream}},
+		BackOut:  {Welcome: {extIntervals, extLimits}, Request: {extLease, extDigest, extStream}, Credit: {extStream}},
 	}
 	for d := FrontIn; d <= BackOut; d++ {
 		for c := Ping; c <= Disconnect; c++ {

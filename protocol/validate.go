@@ -6,6 +6,9 @@ func validate(d Direction, m *Message) *Error {
 	if err := validateFence(d, m); err != nil {
 		return err
 	}
+	if err := validateStream(m); err != nil {
+		return err
+	}
 	switch {
 	case m.RemainingMS > DurationMSMax:
 		return fail(ErrField, 0, 36, "remaining is 4294967295 ms")
@@ -45,9 +48,25 @@ func validateFence(d Direction, m *Message) *Error {
 	return nil
 }
 
+// validateStream checks what is said of a reply in parts.
+func validateStream(m *Message) *Error {
+	v := &m.Stream
+	switch {
+	case m.Command == Request && m.Flags.Has(Partial) && (v.Grant == 0 || v.Grant > WindowMax):
+		return fail(ErrField, 0, HeaderBytesMin, "PARTIAL in a REQUEST without a grant of 1 to 1024 parts")
+	case m.Command == Reply && m.Flags.Has(Partial) && (v.Run == 0 || v.Part == 0 || m.Code != OK):
+		return fail(ErrField, 0, 6, "a part of a reply that is not OK, or has no run or number")
+	case m.Command == Credit && v.Run == 0:
+		return fail(ErrField, 0, HeaderBytesMin, "CREDIT names no run")
+	case m.Command == Credit && (v.Grant < v.Part || v.Grant-v.Part > WindowMax):
+		return fail(ErrField, 0, HeaderBytesMin, "CREDIT for less than has come, or for over 1024 parts more")
+	}
+	return nil
+}
+
 func validateFront(m *Message) *Error {
 	switch m.Command {
-	case Request, Cancel:
+	case Request, Cancel, Credit:
 		switch {
 		case m.Instance == 0:
 			return fail(ErrField, 0, 44, "instance is 0")
@@ -62,8 +81,6 @@ func validateFront(m *Message) *Error {
 			return fail(ErrField, 0, 5, m.Code.String()+" is no outcome for a client")
 		case !m.Code.Admits(m.Flags.Certainty()):
 			return fail(ErrField, 0, 6, "certainty "+m.Flags.Certainty().String()+" does not go with "+m.Code.String())
-		case m.Flags.Has(Partial):
-			return fail(ErrField, 0, 6, "PARTIAL is reserved")
 		}
 	case Pong:
 		switch {
@@ -82,8 +99,6 @@ func validateBack(m *Message) *Error {
 		switch {
 		case !m.Code.fromWorker():
 			return fail(ErrField, 0, 5, m.Code.String()+" is no code for a worker's REPLY")
-		case m.Flags.Has(Partial):
-			return fail(ErrField, 0, 6, "PARTIAL is reserved")
 		}
 	case Cancel, Disconnect:
 		if _, ok := reasonNames[m.Command][m.Code]; !ok {

@@ -67,6 +67,7 @@ type vectorFields struct {
 	RetryAfterMS uint32            `json:"retry_after_ms,omitempty"`
 	Credit       uint32            `json:"credit,omitempty"`
 	Part         uint32            `json:"part,omitempty"`
+	Stream       *vectorStream     `json:"stream,omitempty"`
 	Services     []string          `json:"services,omitempty"`
 	Intervals    *vectorIntervals  `json:"intervals,omitempty"`
 	Limits       *vectorLimits     `json:"limits,omitempty"`
@@ -77,6 +78,12 @@ type vectorFields struct {
 	Entries      []vectorEntry     `json:"entries,omitempty"`
 	Acks         []vectorAck       `json:"acks,omitempty"`
 	Body         []string          `json:"body,omitempty"`
+}
+
+type vectorStream struct {
+	Run   string `json:"run"`
+	Part  uint32 `json:"part"`
+	Grant uint32 `json:"grant"`
 }
 
 type vectorIntervals struct {
@@ -255,6 +262,9 @@ func (v vector) message(t testing.TB) Message {
 	m.Credit, m.Part = f.Credit, f.Part
 	if f.ID != "" {
 		m.ID = mustID(t, f.ID)
+	}
+	if s := f.Stream; s != nil {
+		m.Stream = Stream{u64(t, s.Run), s.Part, s.Grant}
 	}
 	for _, s := range f.Services {
 		m.Services = append(m.Services, []byte(s))

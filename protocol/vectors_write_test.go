@@ -104,6 +104,9 @@ func fieldsTold(m *Message) *vectorFields {
 	if !m.ID.IsZero() {
 		f.ID = m.ID.String()
 	}
+	if v := m.Stream; v != (Stream{}) {
+		f.Stream = &vectorStream{hex64(v.Run), v.Part, v.Grant}
+	}
 	for _, s := range m.Services {
 		f.Services = append(f.Services, string(s))
 	}
