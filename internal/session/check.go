@@ -28,7 +28,7 @@ func (s *Session) Check() error {
 				if s.remembers(e) {
 					sum.unlisted++
 				}
-			case e.slot:
+			case e.slot, e.held():
 				sum.active++
 			}
 			if e.unsent {
@@ -78,8 +78,12 @@ func (s *Session) checkEntry(e *entry, l *entryList) error {
 		return errors.New("not where it should be by time")
 	case e.slot && (l == &s.gated || l == &s.waiting):
 		return errors.New("a handler runs for an unstarted request")
-	case l == &s.running && !e.slot:
+	case l == &s.running && !e.slot && !e.held():
 		return errors.New("running without a handler")
+	case l != &s.running && e.stream != nil:
+		return errors.New("a reply in parts, and nothing runs")
+	case e.stream != nil && (e.stream.sent < e.stream.base || e.stream.sent > e.stream.made()):
+		return fmt.Errorf("parts %d to %d, %d sent", e.stream.base, e.stream.made(), e.stream.sent)
 	case replied && e.code == protocol.CodeNone:
 		return errors.New("no reply")
 	case replied && e.slot && !e.answered:

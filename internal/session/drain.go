@@ -32,7 +32,10 @@ func (s *Session) tickDrain(now time.Duration, out []Output) []Output {
 		out = append(out, report(DrainOver, ""))
 		for e := s.running.first; e != nil; {
 			next := e.next
-			if !e.answered {
+			switch {
+			case e.held():
+				out = s.answer(now, e, Result{Code: protocol.HandedBack}, protocol.Started, out)
+			case !e.answered:
 				out = s.abandon(now, e, Result{Code: protocol.HandedBack}, protocol.Started, CauseDrain, out)
 			}
 			e = next

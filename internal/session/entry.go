@@ -14,7 +14,7 @@ const never = time.Duration(1<<63 - 1)
 // the list it is in; it is always in exactly one, and in the heap of times.
 type entry struct {
 	Fence                    // of the newest hand-over, which a reply echoes
-	flags     protocol.Flags // AtMostOnce, MaybeRerun
+	flags     protocol.Flags // AtMostOnce, MaybeRerun, Partial
 	digest    uint64
 	service   string
 	body      [][]byte // the request's; nil once started
@@ -31,7 +31,11 @@ type entry struct {
 	withdrawn bool          // ... because the client withdrew it
 	expired   bool          // ... because its deadline passed
 
-	code       protocol.Code // of the reply, once there is one
+	grant  uint32  // parts of the reply that may be sent at first
+	stream *stream // running: the reply in parts
+
+	code       protocol.Code   // of the reply, once there is one
+	end        protocol.Stream // ... of a reply in parts
 	replyFlags protocol.Flags
 	replyMeta  protocol.Meta
 	reply      [][]byte

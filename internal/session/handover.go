@@ -50,7 +50,8 @@ func (s *Session) handOver(now time.Duration, m *protocol.Message, left time.Dur
 // adopt gives e the fence of a hand-over. The deadline is never shortened.
 func (e *entry) adopt(m *protocol.Message, deadline time.Duration) {
 	e.Fence = fenceOf(m)
-	e.flags = m.Flags & (protocol.AtMostOnce | protocol.MaybeRerun)
+	e.flags = m.Flags & (protocol.AtMostOnce | protocol.MaybeRerun | protocol.Partial)
+	e.grant = m.Stream.Grant
 	e.deadline = max(e.deadline, deadline)
 	if m.Digest != 0 {
 		e.digest = m.Digest
@@ -73,7 +74,7 @@ func (s *Session) handOverAgain(now time.Duration, e *entry, m *protocol.Message
 		s.move(e, &s.finished, s.unacknowledgedUntil(now, e))
 		out = append(out, Output{Kind: Report, Event: Replayed, Fence: e.Fence, Code: e.code})
 		return s.sendReply(e, out)
-	case e.contextOver(now):
+	case e.contextOver(now) && !e.held():
 		// It cannot run beside what is left of the old run, nor will that
 		// run's result be the answer.
 		return s.decline(fenceOf(m), protocol.HandedBack, out)

@@ -58,7 +58,14 @@ func (s *Session) Sent(now time.Duration, m *protocol.Message, ok bool) {
 		s.readyLeft, s.readyAt = true, now+s.heartbeat
 		c.broken, c.unused = true, m.Seq == 1
 	case protocol.Reply:
-		if e := s.entries[m.ID]; e != nil && e.in == &s.finished && !e.unsent && e.Fence == fenceOf(m) {
+		e := s.entries[m.ID]
+		if m.Flags.Has(protocol.Partial) {
+			if e != nil && e.stream != nil && e.stream.run == m.Stream.Run && e.stream.base < m.Stream.Part {
+				e.stream.sent = min(e.stream.sent, m.Stream.Part-1)
+			}
+			return
+		}
+		if e != nil && e.in == &s.finished && !e.unsent && e.Fence == fenceOf(m) {
 			e.unsent = true
 			s.unsent++
 		}
@@ -162,6 +169,7 @@ func (s *Session) welcome(now time.Duration, m *protocol.Message, out []Output) 
 	s.epoch = m.Epoch
 	s.adopt(m.Intervals, m.Limits)
 	out = append(out, Output{Kind: Report, Event: Joined})
+	s.partsAgain()
 	out = s.beat(now, out)
 	for e := s.finished.first; e != nil; e = e.next {
 		out = s.sendReply(e, out)
@@ -179,6 +187,7 @@ func (s *Session) beat(now time.Duration, out []Output) []Output {
 		Entries: s.list(now, &s.gated, &s.waiting, &s.running, &s.finished),
 	}
 	out = s.send(m, out)
+	out = s.sendAllParts(out)
 	if s.unsent == 0 {
 		return out
 	}
@@ -207,7 +216,7 @@ func (s *Session) list(now time.Duration, lists ...*entryList) []protocol.Entry 
 				RemainingMS: msOf(e.deadline - now),
 			}
 			v.Flags = (e.flags & protocol.AtMostOnce).With(protocol.CtxCancelled, e.cancelled || l == &s.running && e.answered)
-			if l == &s.running {
+			if l == &s.running && !e.stream.waits() {
 				v.ProgressMS = msOf(now - e.movedAt)
 			}
 			entries = append(entries, v)

@@ -28,6 +28,10 @@ const (
 	Start
 	// CancelRun: cancel the context of the run with Fence.ID, for Cause.
 	CancelRun
+	// PartTaken: the handler of the run with Fence.ID may make another part.
+	PartTaken
+	// PartRefused: the part it made last cannot be sent, for Text.
+	PartRefused
 	// Report: something changed that is worth a log line or a counter: Event.
 	Report
 	// Drop: a message was discarded, for Reason. Count it.
@@ -74,6 +78,7 @@ const (
 	CauseSuperseded  Cause = Cause(protocol.ReasonSuperseded) // another attempt has finished
 	CauseTaskTimeout Cause = 16                               // it ran longer than the task time-out
 	CauseDrain       Cause = 17                               // the drain time-out came
+	CauseRestart     Cause = 18                               // its reply must start again, in another run
 )
 
 func (c Cause) String() string {
@@ -82,6 +87,8 @@ func (c Cause) String() string {
 		return "task time-out"
 	case CauseDrain:
 		return "drain time-out"
+	case CauseRestart:
+		return "its reply must start again"
 	}
 	return protocol.CodeName(protocol.Cancel, protocol.Code(c))
 }
@@ -132,6 +139,7 @@ const (
 	DropUnknownAck                  // acknowledgement of a reply that is not waiting for one
 	DropOverCredit                  // a hand-over with no room for it; it was handed back
 	DropOtherService                // a hand-over for a service not offered; it was handed back
+	DropUnknownCredit               // CREDIT of a run that is not under way
 	DropOldAttempt                  // a hand-over older than the one held
 	DropMalformed                   // it could not be parsed (the loop counts these)
 	ReasonCount                     // how many reasons there are
@@ -141,7 +149,7 @@ var reasonNames = [ReasonCount]string{
 	DropOtherLink: "other-link", DropBeforeWelcome: "before-welcome", DropOtherEpoch: "other-epoch",
 	DropRepeated: "repeated", DropBadWelcome: "bad-welcome", DropUnknownCancel: "unknown-cancel",
 	DropUnknownAck: "unknown-ack", DropOverCredit: "over-credit", DropOtherService: "other-service",
-	DropOldAttempt: "old-attempt", DropMalformed: "malformed",
+	DropUnknownCredit: "unknown-credit", DropOldAttempt: "old-attempt", DropMalformed: "malformed",
 }
 
 func (r Reason) String() string { return reasonNames[r] }

@@ -53,7 +53,9 @@ func (s *Session) take(now time.Duration, m *protocol.Message, excess time.Durat
 	case protocol.Request:
 		return s.handOver(now, m, ms(m.RemainingMS)-excess, out)
 	case protocol.Cancel:
-		return s.cancel(m, out)
+		return s.cancel(now, m, out)
+	case protocol.Credit:
+		return s.credit(now, m, out)
 	case protocol.Ack, protocol.Heartbeat:
 		if m.Command == protocol.Heartbeat && now >= s.beatAt-s.heartbeat/2 {
 			s.beatAt = now // in step with the broker, whose workers then cost it few turns
@@ -95,7 +97,7 @@ func (s *Session) acknowledged(now time.Duration, a *protocol.Acked, excess time
 }
 
 // cancel takes a CANCEL of one attempt.
-func (s *Session) cancel(m *protocol.Message, out []Output) []Output {
+func (s *Session) cancel(now time.Duration, m *protocol.Message, out []Output) []Output {
 	e := s.entries[m.ID]
 	if e == nil || e.Fence != fenceOf(m) {
 		return append(out, drop(DropUnknownCancel))
@@ -112,6 +114,9 @@ func (s *Session) cancel(m *protocol.Message, out []Output) []Output {
 		e.expired = e.expired || m.Code == protocol.ReasonExpired
 		if !e.cancelled {
 			e.cancelled = true
+			if e.held() { // nobody runs
+				return s.answer(now, e, *e.stream.held, 0, out)
+			}
 			out = append(out, Output{Kind: CancelRun, Fence: e.Fence, Cause: Cause(m.Code)})
 		}
 	}

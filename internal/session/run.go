@@ -41,6 +41,7 @@ func (s *Session) StartNext(now time.Duration, out []Output) []Output {
 		MaybeRerun: e.flags.Has(protocol.MaybeRerun), Deadline: e.deadline,
 	}})
 	e.body, e.meta = nil, nil
+	s.openStream(e)
 	return s.sendProgress(now, e, out)
 }
 
@@ -93,11 +94,15 @@ func (s *Session) Finished(now time.Duration, id protocol.ID, r Result, out []Ou
 		}
 		return s.credited(now, before, out)
 	}
+	wait := s.finishStream(now, e, &r)
 	if r.Code == protocol.OK {
 		if why := s.tooLarge(&r); why != "" {
 			out = append(out, Output{Kind: Report, Event: Unanswerable, Fence: e.Fence, Text: why})
 			r = Result{Code: protocol.Failed, Meta: protocol.ErrorMeta(why)}
 		}
+	}
+	if wait && e.stream.held == &r && r.Code == protocol.OK {
+		return out
 	}
 	var flags protocol.Flags
 	if r.Code != protocol.OK && (r.Expired || e.expired || now >= e.runEnds) {
@@ -108,10 +113,7 @@ func (s *Session) Finished(now time.Duration, id protocol.ID, r Result, out []Ou
 
 // tooLarge says why the broker would not take r; "" if it would.
 func (s *Session) tooLarge(r *Result) string {
-	var n uint64
-	for _, f := range r.Frames {
-		n += uint64(len(f))
-	}
+	n := uint64(frameBytes(r.Frames))
 	frames := min(uint64(s.limits.FramesMax), protocol.FramesMax)
 	switch {
 	case n > s.limits.MessageBytesMax:
@@ -133,10 +135,12 @@ func (s *Session) answer(now time.Duration, e *entry, r Result, flags protocol.F
 	}
 	e.code, e.replyMeta, e.reply = r.Code, r.Meta, r.Frames
 	e.replyFlags = flags.With(protocol.CtxCancelled, e.cancelled)
-	e.bytes = int64(len(r.Meta))
-	for _, f := range r.Frames {
-		e.bytes += int64(len(f))
+	e.bytes = int64(len(r.Meta)) + frameBytes(r.Frames)
+	e.end = protocol.Stream{}
+	if st := e.stream; st != nil && r.Code == protocol.OK && st.made() > 0 && st.run != 0 {
+		e.end = protocol.Stream{Run: st.run, Part: st.made()}
 	}
+	e.stream = nil
 	s.active--
 	s.move(e, &s.finished, s.unacknowledgedUntil(now, e))
 	out = append(out, Output{Kind: Report, Event: Answered, Fence: e.Fence, Code: e.code})
@@ -157,7 +161,7 @@ func (s *Session) sendReply(e *entry, out []Output) []Output {
 	s.markSent(e)
 	return s.send(&protocol.Message{
 		Command: protocol.Reply, Code: e.code, Flags: e.replyFlags,
-		ID: e.ID, Number: e.Attempt, Epoch: e.Epoch, Meta: e.replyMeta, Body: e.reply,
+		ID: e.ID, Number: e.Attempt, Epoch: e.Epoch, Meta: e.replyMeta, Body: e.reply, Stream: e.end,
 	}, out)
 }
 

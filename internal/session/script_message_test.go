@@ -11,7 +11,7 @@ import (
 
 var commands = map[string]protocol.Command{
 	"WELCOME": protocol.Welcome, "REQUEST": protocol.Request, "CANCEL": protocol.Cancel,
-	"ACK": protocol.Ack, "HEARTBEAT": protocol.Heartbeat, "DISCONNECT": protocol.Disconnect,
+	"CREDIT": protocol.Credit, "ACK": protocol.Ack, "HEARTBEAT": protocol.Heartbeat, "DISCONNECT": protocol.Disconnect,
 }
 
 var codes = map[string]protocol.Code{
@@ -65,6 +65,14 @@ func (d *driver) message(command string, f map[string]string) *protocol.Message 
 	for _, v := range flagList {
 		if _, ok := f[v.name]; ok {
 			m.Flags |= v.f
+		}
+	}
+	set("come", &m.Stream.Part)
+	set("grant", &m.Stream.Grant)
+	if m.Command == protocol.Credit {
+		m.Stream.Run = 1
+		if v := f["run"]; v != "" {
+			m.Stream.Run = d.number(v)
 		}
 	}
 	if m.Command == protocol.Welcome {

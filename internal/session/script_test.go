@@ -21,9 +21,10 @@ var update = flag.Bool("update", false, "write what the scripts put out into tes
 //
 //	worker concurrency=1 services=echo task-timeout=0 retain=1000 ids=100
 //	recv COMMAND link= seq= ack= epoch= id= attempt= left= late= code= flags=a,b acks=a:1[:superseded]…
+//	     run= come= grant=
 //	after 1s       time passes, a turn whenever the session asks for one
 //	stop 5s        time passes, and this process does not run
-//	finish a ok|fail|retry [bytes]      progress a      connected
+//	finish a ok|fail|retry [bytes]      progress a      part a [bytes]      connected
 //	drain 10s      elsewhere 1      sends fail|ok      jitter none|max      opens fail|ok
 //	remember 5000  so many requests come, are done and acknowledged, untold
 //
@@ -155,6 +156,12 @@ func (d *driver) input(w []string) []Output {
 		return d.s.Connected(d.now, nil)
 	case "progress":
 		return d.s.Progress(d.now, id(w[1]), nil)
+	case "part":
+		size := uint64(4)
+		if len(w) > 2 {
+			size = d.number(w[2])
+		}
+		return d.s.Part(d.now, id(w[1]), [][]byte{make([]byte, size)}, nil)
 	case "drain":
 		return d.s.Drain(d.now, d.duration(w[1]), nil)
 	case "elsewhere":
@@ -247,6 +254,10 @@ func (d *driver) do(out []Output) {
 			d.printf("start %s left=%v%s", name(o.Fence), o.Run.Deadline-d.now, map[bool]string{true: " maybe-rerun"}[o.Run.MaybeRerun])
 		case CancelRun:
 			d.printf("cancel-run %s: %s", name(o.Fence), o.Cause)
+		case PartTaken:
+			d.printf("part-taken %s", name(o.Fence))
+		case PartRefused:
+			d.printf("part-refused %s: %s", name(o.Fence), o.Text)
 		case Drop:
 			d.printf("drop: %s", o.Reason)
 		case Done:
@@ -314,6 +325,12 @@ func describe(m *protocol.Message) string {
 		fmt.Fprintf(&b, " credit=%d", m.Credit)
 	}
 	b.WriteString(flagNames(m.Flags))
+	if v := m.Stream; v.Run != 0 {
+		fmt.Fprintf(&b, " run=%d part=%d", v.Run, v.Part)
+	}
+	if m.Command == protocol.Reply && len(m.Body) > 1 {
+		fmt.Fprintf(&b, " frames=%d", len(m.Body))
+	}
 	if text := m.Meta.Get(protocol.MetaErrorText); text != "" {
 		fmt.Fprintf(&b, " %q", text)
 	}
@@ -332,6 +349,7 @@ var flagList = []struct {
 	name string
 }{
 	{protocol.AtMostOnce, "at-most-once"}, {protocol.MaybeRerun, "maybe-rerun"},
+	{protocol.Partial, "partial"}, {protocol.MaybeSent, "again"},
 	{protocol.ReplayOnly, "replay-only"}, {protocol.FromKept, "from-kept"},
 	{protocol.CtxCancelled, "ctx-cancelled"}, {protocol.Started, "started"},
 	{protocol.Last, "last"}, {protocol.Draining, "draining"},

@@ -23,7 +23,7 @@ type table struct {
 	gated, waiting, running, finished, kept, idOnly entryList
 
 	keptBytes int64 // bodies in kept
-	active    int   // handlers started, not answered
+	active    int   // runs started, not answered
 	stuck     int   // handlers answered, not returned
 	unlisted  int   // ... and their entries in kept or idOnly, which no heartbeat lists
 	unsent    int   // entries of finished whose reply could not be sent
@@ -145,6 +145,10 @@ func (s *Session) fire(now time.Duration, out []Output) []Output {
 			s.remove(e)
 			out = s.decline(e.Fence, protocol.Expired, out)
 		case &s.running:
+			if e.held() { // the client says nothing, and nobody else
+				out = s.answer(now, e, *e.stream.held, 0, out)
+				break
+			}
 			out = s.taskOver(now, e, out)
 		case &s.finished:
 			out = append(out, Output{Kind: Report, Event: NeverTaken, Fence: e.Fence, Code: e.code})
