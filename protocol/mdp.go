@@ -17,6 +17,9 @@ package protocol
 // The address stands for the client and is the token of PPP.
 const mdpHeaderBytes = 6
 
+// mdpWindow is the grant of a client of MDP 0.2, which has no word for it.
+const mdpWindow = 16
+
 // The commands of both versions.
 const (
 	mdpReady   = 1
@@ -93,6 +96,9 @@ func readMDPClient(o Origin, frames [][]byte, at int, m *Message) (Origin, *Erro
 		return o, fail(ErrField, at, 0, why)
 	}
 	m.Command, m.Number, m.Service, m.Body = Request, 1, frames[at], frames[at+1:len(frames):len(frames)]
+	if o.Dialect == MDP02 {
+		m.Flags, m.Stream.Grant = Partial, mdpWindow
+	}
 	return o, nil
 }
 

@@ -17,6 +17,8 @@ func one(d Dialect) Dialects { return 1 << d }
 // written out here frame by frame, against what it means.
 func TestReadMDP(t *testing.T) {
 	request := Message{Command: Request, Number: 1, Service: []byte("echo"), Body: frames("a", "", "b")}
+	request02 := request
+	request02.Flags, request02.Stream.Grant = Partial, 16
 	ready := Message{Command: Ready, Credit: 1, Flags: Last, Services: frames("echo")}
 	reply := Message{Command: Reply, Code: OK, ID: idA, Number: 7, Epoch: 9, Body: frames("r")}
 	part := reply
@@ -31,8 +33,8 @@ func TestReadMDP(t *testing.T) {
 	}{
 		{"client 0.1, REQ", frames("", "MDPC01", "echo", "a", "", "b"), MDP01, false, 3, request},
 		{"client 0.1, REQ_CORRELATE", frames("abcd", "", "MDPC01", "echo", "a", "", "b"), MDP01, false, 4, request},
-		{"client 0.2", frames("MDPC02", "\x01", "echo", "a", "", "b"), MDP02, false, 3, request},
-		{"client 0.2 with an empty frame", frames("", "MDPC02", "\x01", "echo", "a", "", "b"), MDP02, false, 4, request},
+		{"client 0.2", frames("MDPC02", "\x01", "echo", "a", "", "b"), MDP02, false, 3, request02},
+		{"client 0.2 with an empty frame", frames("", "MDPC02", "\x01", "echo", "a", "", "b"), MDP02, false, 4, request02},
 		{"READY 0.1", frames("", "MDPW01", "\x01", "echo"), MDP01, true, 2, ready},
 		{"READY 0.2", frames("MDPW02", "\x01", "echo"), MDP02, true, 1, ready},
 		{"READY 0.2 with an empty frame", frames("", "MDPW02", "\x01", "echo"), MDP02, true, 2, ready},

@@ -29,7 +29,7 @@ func (c *Core) Check() error {
 		case waiting:
 			count.waiting++
 		}
-		bytes += r.size
+		bytes += r.size + r.partBytes
 		if r.hasBody {
 			bodies++
 		}

@@ -13,6 +13,7 @@ type outcome struct {
 	retryable  bool
 	attempt    uint32
 	retryAfter time.Duration
+	stream     protocol.Stream // of a reply in parts
 	text       string
 	meta       protocol.Meta // instead of text
 	body       [][]byte
@@ -50,7 +51,7 @@ func (c *Core) answer(id protocol.ID, rt route, o outcome) {
 	flags := protocol.Flags(0).WithCertainty(o.certainty).With(protocol.Retryable, o.retryable || retryableCode[o.code])
 	c.send(Front, rt.peer, protocol.Message{
 		Command: protocol.Reply, Code: o.code, Flags: flags, ID: id, Number: rt.try, Epoch: c.cfg.Epoch,
-		Instance: rt.instance, Attempt: o.attempt, RetryAfterMS: ms(o.retryAfter), Meta: meta, Body: o.body,
+		Instance: rt.instance, Attempt: o.attempt, RetryAfterMS: ms(o.retryAfter), Stream: o.stream, Meta: meta, Body: o.body,
 	})
 }
 
@@ -156,7 +157,7 @@ func (c *Core) first(from Peer, m *protocol.Message, size int64) {
 		rerun = true
 	}
 	r := c.newRequest()
-	r.id, r.svc, r.flags = m.ID, s, m.Flags&(protocol.AtMostOnce|protocol.Finish)
+	r.id, r.svc, r.flags = m.ID, s, m.Flags&(protocol.AtMostOnce|protocol.Finish|protocol.Partial)
 	r.plain, r.rerun, r.handed = from.legacy(), rerun, mayHaveRun
 	r.accepted, r.deadline = c.now, c.now+remaining
 	s.open++
@@ -184,7 +185,7 @@ func (c *Core) first(from Peer, m *protocol.Message, size int64) {
 func (c *Core) takeBody(r *request, m *protocol.Message, size int64) {
 	r.hasBody = true
 	r.body, r.meta, r.size = m.Body, m.Meta, size
-	r.priority = uint8(m.Code)
+	r.priority, r.grant = uint8(m.Code), m.Stream.Grant
 	r.digest = protocol.Digest(m.ID, m.Service, m.Flags, m.Body)
 	c.queueBytes += size
 	c.bodies++
@@ -196,6 +197,7 @@ func (c *Core) leaveBody(r *request) {
 		c.queueBytes -= r.size
 		c.bodies--
 	}
+	c.leaveParts(r)
 }
 
 func (c *Core) roomForBody(size int64) bool {
@@ -274,7 +276,7 @@ func (c *Core) join(r *request, from Peer, m *protocol.Message) {
 	digest := protocol.Digest(m.ID, m.Service, m.Flags, m.Body)
 	if (r.digest != 0 && r.digest != digest) || (r.hasBody && string(m.Service) != r.svc.name) {
 		c.refuse(from, m, outcome{code: protocol.Invalid, certainty: protocol.NotStarted,
-			text: "this id was seen before with another service, body or at-most-once flag"})
+			text: "this id was seen before with another service, body, at-most-once or partial flag"})
 		return
 	}
 	c.counters.Joined++
@@ -307,7 +309,7 @@ func (c *Core) bringBody(r *request, from Peer, m *protocol.Message) bool {
 	c.sweepService(r.svc)
 	r.svc = s
 	s.open++
-	r.flags = r.flags.With(protocol.AtMostOnce, m.Flags.Has(protocol.AtMostOnce))
+	r.flags = r.flags.With(protocol.AtMostOnce, m.Flags.Has(protocol.AtMostOnce)).With(protocol.Partial, m.Flags.Has(protocol.Partial))
 	c.takeBody(r, m, bodyBytes(m.Body))
 	switch {
 	case r.state == orphan && r.atMostOnce():

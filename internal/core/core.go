@@ -131,7 +131,7 @@ func (c *Core) Client(now time.Duration, from Peer, m *protocol.Message, out []O
 	case protocol.Ping:
 		c.pong(from, m)
 	case protocol.Credit:
-		c.drop(DropReserved, m.ID)
+		c.credit(m)
 	}
 	return c.end()
 }

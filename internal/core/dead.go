@@ -99,10 +99,10 @@ func (c *Core) RequeueDead(now time.Duration, id, fresh protocol.ID, out []Outpu
 	}
 	c.removeDead(d)
 	r := c.newRequest()
-	r.id, r.svc, r.flags, r.priority, r.rerun = fresh, s, d.flags, d.priority, true
+	r.id, r.svc, r.flags, r.priority, r.rerun = fresh, s, d.flags&^protocol.Partial, d.priority, true
 	r.hasBody, r.body, r.size, r.meta = true, d.Body, bodyBytes(d.Body), d.meta
 	r.accepted, r.deadline = c.now, c.now+c.cfg.DefaultDeadline
-	r.digest = protocol.Digest(fresh, s.wire, d.flags, d.Body)
+	r.digest = protocol.Digest(fresh, s.wire, r.flags, d.Body)
 	s.open++
 	c.queueBytes += r.size
 	c.bodies++

@@ -25,6 +25,7 @@ type finished struct {
 	deadline  time.Duration
 	until     time.Duration // end of the replay window
 	size      int64
+	stream    protocol.Stream
 	meta      protocol.Meta
 	body      [][]byte
 }
@@ -54,7 +55,7 @@ func (c *Core) finish(r *request, o outcome) {
 	c.answerAll(r, o)
 	plain := r.plain
 	f := finished{id: r.id, code: o.code, certainty: o.certainty, retryable: o.retryable, attempt: o.attempt,
-		digest: r.digest, deadline: r.deadline + r.doubt}
+		digest: r.digest, deadline: r.deadline + r.doubt, stream: o.stream}
 	c.freeRequest(r)
 	if plain {
 		return // nobody can ask for it again
@@ -151,7 +152,7 @@ func (c *Core) replay(f *finished, from Peer, m *protocol.Message) {
 	if m.Command == protocol.Request {
 		if f.digest != 0 && f.digest != protocol.Digest(m.ID, m.Service, m.Flags, m.Body) {
 			c.refuse(from, m, outcome{code: protocol.Invalid, certainty: protocol.NotStarted,
-				text: "this id was seen before with another service, body or at-most-once flag"})
+				text: "this id was seen before with another service, body, at-most-once or partial flag"})
 			return
 		}
 		if deadline := c.now + fromMS(m.RemainingMS); deadline > f.deadline {
@@ -170,5 +171,5 @@ func (c *Core) replay(f *finished, from Peer, m *protocol.Message) {
 		return
 	}
 	c.answer(f.id, here, outcome{code: f.code, certainty: f.certainty, retryable: f.retryable,
-		attempt: f.attempt, meta: f.meta, body: f.body})
+		attempt: f.attempt, stream: f.stream, meta: f.meta, body: f.body})
 }

@@ -81,11 +81,18 @@ func (f *foe) ask() []Output {
 		Instance: uint64(1 + f.pick(3)), Epoch: uint64(f.pick(3)), InterestMS: uint32(f.pick(3) * 1000), Code: protocol.Code(f.pick(3))}
 	m.Service = []byte{byte('a' + f.pick(3))}
 	m.Body = [][]byte{[]byte(name(m.ID))}
-	for _, flag := range []protocol.Flags{protocol.AtMostOnce, protocol.MaybeSent, protocol.NoWait, protocol.CanTakeMore, protocol.Finish} {
+	for _, flag := range []protocol.Flags{protocol.AtMostOnce, protocol.MaybeSent, protocol.NoWait, protocol.CanTakeMore, protocol.Finish, protocol.Partial} {
 		m.Flags = m.Flags.With(flag, f.pick(4) == 0)
 	}
-	if f.pick(5) == 0 {
+	switch f.pick(10) {
+	case 0, 1:
 		m.Command, m.Body, m.Service = protocol.Cancel, nil, nil
+	case 2:
+		m.Command, m.Body, m.Service, m.Stream = protocol.Credit, nil, nil, protocol.Stream{Run: 1, Part: 1, Grant: 4}
+	default:
+		if m.Flags.Has(protocol.Partial) {
+			m.Stream.Grant = 4
+		}
 	}
 	f.log("client %d %v %s try %d flags %b", m.Instance, m.Command, name(m.ID), m.Number, m.Flags)
 	return f.core.Client(f.now, Peer{ID: fmt.Appendf(nil, "c%d", m.Instance)}, &m, nil)
@@ -128,6 +135,19 @@ func (f *foe) work() []Output {
 	} else if r := f.core.requests[m.ID]; r != nil && r.run != nil && f.pick(3) > 0 {
 		m.Number, m.Epoch = r.run.attempt, r.run.epoch
 	}
+	if m.Command == protocol.Reply && f.pick(3) == 0 {
+		m.Code, m.Flags, m.Stream = protocol.OK, m.Flags|protocol.Partial, protocol.Stream{Run: 1, Part: 1}
+	}
+	if n == 2 { // speaks MDP
+		from.Dialect, from.Port, m.Instance, m.Entries = protocol.MDP02, protocol.FrontPort, 0, nil
+		m.Link, m.Seq, m.Ack, m.Stream, m.Credit = 0, 0, 0, protocol.Stream{}, 1
+		if m.Command == protocol.Ready {
+			m.Services = m.Services[:1]
+		}
+		if m.Command == protocol.Reply {
+			m.Code = protocol.OK
+		}
+	}
 	f.log("worker %d %v %s/%d/%d %v link %d seq %d ack %d credit %d list %v", n, m.Command, name(m.ID), m.Number, m.Epoch, m.Code, m.Link, m.Seq, m.Ack, m.Credit, m.Entries)
 	return f.core.Worker(f.now, from, &m, nil)
 }
@@ -167,7 +187,9 @@ func (f *foe) take(out []Output) {
 			}
 			continue
 		}
-		f.outcome(&o)
+		if !o.Msg.Flags.Has(protocol.Partial) {
+			f.outcome(&o)
+		}
 	}
 }
 

@@ -38,7 +38,7 @@ func (c *Core) fromStranger(from Peer, m *protocol.Message) {
 		return
 	case m.Command == protocol.Reply && m.Epoch == c.cfg.Epoch && !m.Flags.Has(protocol.Partial):
 		// Back with a reply: the address it returns proves that it was asked.
-		if r := c.requests[m.ID]; r != nil && m.Number <= r.attempt {
+		if r := c.requests[m.ID]; r != nil && m.Number <= r.attempt && !r.torn {
 			c.rescue(r, &worker{})
 			c.stopRun(r, protocol.ReasonSuperseded)
 			c.finish(r, outcome{code: protocol.OK, certainty: protocol.Ran, attempt: m.Number, body: m.Body})

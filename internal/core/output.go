@@ -87,14 +87,15 @@ const (
 
 // Reasons of a drop.
 const (
-	DropClientGone     What = "client_gone"      // an answer for a client that is not connected
-	DropLateReply      What = "late_reply"       // the request is done already, or forgotten
-	DropStaleLink      What = "stale_link"       // a message of an older link
-	DropDuplicate      What = "duplicate"        // a message number seen before
-	DropUnknownWorker  What = "unknown_worker"   // a message of a worker that never said READY
-	DropUnknownRequest What = "unknown_request"  // a reply never asked for
-	DropGap            What = "after_gap"        // messages were lost before it
-	DropReserved       What = "reserved_command" // CREDIT, which nothing uses yet
+	DropClientGone     What = "client_gone"     // an answer for a client that is not connected
+	DropLateReply      What = "late_reply"      // the request is done already, or forgotten
+	DropStaleLink      What = "stale_link"      // a message of an older link
+	DropDuplicate      What = "duplicate"       // a message number seen before
+	DropUnknownWorker  What = "unknown_worker"  // a message of a worker that never said READY
+	DropUnknownRequest What = "unknown_request" // a reply never asked for
+	DropGap            What = "after_gap"       // messages were lost before it
+	DropStaleCredit    What = "stale_credit"    // CREDIT for what no worker holds, or by an earlier try
+	DropUnasked        What = "part_not_asked"  // a part for a client that takes none
 	DropSilent         What = "no_error_in_dialect"
 	DropWorkerGone     What = "worker_gone"     // a message for a worker that is not connected
 	DropWorkerFull     What = "worker_full"     // its queue is full

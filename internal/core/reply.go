@@ -83,6 +83,10 @@ func (c *Core) progressed(r *request, ago time.Duration) {
 // reply takes a worker's REPLY. It is acknowledged whatever it is worth, so
 // that the worker need not keep it.
 func (c *Core) reply(w *worker, m *protocol.Message) {
+	if m.Flags.Has(protocol.Partial) {
+		c.part(w, m)
+		return
+	}
 	f := fence{m.ID, m.Number, m.Epoch}
 	if _, ok := w.ghosts[f]; ok {
 		delete(w.ghosts, f)
@@ -106,13 +110,23 @@ func (c *Core) reply(w *worker, m *protocol.Message) {
 			c.requeue(r, true, "cancelled before")
 		}
 		c.drop(DropLateReply, m.ID)
+	case m.Code.Final() && !current && (m.Stream.Part > 0 || r.torn): // its parts are of another run
+		c.ack(w, f, r.deadline, true)
+		w.take(f)
+		c.drop(DropLateReply, m.ID)
 	case m.Code.Final():
 		c.ack(w, f, r.deadline, false)
 		if !current {
 			c.rescue(r, w)
 		}
+		if len(r.parts) > 0 {
+			if !c.keepPart(r, m) {
+				return
+			}
+			m.Body = r.parts
+		}
 		c.stopOther(r, w)
-		c.finish(r, outcome{code: m.Code, certainty: protocol.Ran, attempt: m.Number, meta: m.Meta, body: m.Body})
+		c.finish(r, outcome{code: m.Code, certainty: protocol.Ran, attempt: m.Number, stream: m.Stream, meta: m.Meta, body: m.Body})
 	case !current:
 		c.ack(w, f, r.deadline, true)
 		w.take(f)
@@ -258,7 +272,7 @@ func (c *Core) lateReply(w *worker, m *protocol.Message, f fence) {
 		deadline := c.now + c.cfg.ReplayWindow
 		c.ack(w, f, deadline, false)
 		c.remember(&finished{id: m.ID, code: m.Code, certainty: protocol.Ran, attempt: m.Number,
-			meta: m.Meta, deadline: deadline}, m.Body)
+			stream: m.Stream, meta: m.Meta, deadline: deadline}, m.Body)
 	default:
 		c.ack(w, f, c.now, true)
 		c.drop(DropUnknownRequest, m.ID)

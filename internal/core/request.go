@@ -54,7 +54,7 @@ type request struct {
 	state    state
 	was      state // before, while it is none
 	priority uint8
-	flags    protocol.Flags // AtMostOnce, Finish
+	flags    protocol.Flags // AtMostOnce, Finish, Partial
 	plain    bool           // its id is the broker's own
 	hasBody  bool           // false: known from a worker's claim only
 	handed   bool           // may have reached a worker: hand-overs proven lost do not count
@@ -63,6 +63,8 @@ type request struct {
 	alone    bool           // lost a worker: goes only to one that holds nothing else
 	losses   uint8          // attempts counted against max attempts
 	attempt  uint32         // of the last hand-over
+
+	torn bool // a legacy worker made parts of its reply: an end of another attempt is none
 
 	svc      *service
 	meta     protocol.Meta
@@ -81,6 +83,10 @@ type request struct {
 	lostWith []uint64      // workers it was lost with
 	rival    *worker       // runs it as well, as rivalRun
 	rivalRun fence
+
+	grant     uint32 // partial: parts that a run may send at first
+	parts     [][]byte
+	partBytes int64
 }
 
 func (r *request) hook() *link[*request] { return &r.home }

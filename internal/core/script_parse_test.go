@@ -9,9 +9,9 @@ import (
 )
 
 var flagNames = map[string]protocol.Flags{
-	"at-most-once": protocol.AtMostOnce, "maybe-sent": protocol.MaybeSent, "no-wait": protocol.NoWait,
+	"at-most-once": protocol.AtMostOnce, "maybe-sent": protocol.MaybeSent, "again": protocol.MaybeSent, "no-wait": protocol.NoWait,
 	"more": protocol.CanTakeMore, "finish": protocol.Finish, "cancelled": protocol.CtxCancelled,
-	"from-kept": protocol.FromKept, "started": protocol.Started, "draining": protocol.Draining,
+	"from-kept": protocol.FromKept, "started": protocol.Started, "draining": protocol.Draining, "partial": protocol.Partial,
 }
 
 var entryStates = map[string]protocol.State{"unstarted": protocol.Unstarted, "running": protocol.Running,
@@ -51,6 +51,10 @@ func (s *stage) client(words []string) {
 			m.Epoch = uint64(s.number(v))
 		case "service":
 			m.Service = []byte(v)
+		case "grant":
+			m.Stream.Grant = uint32(s.number(v))
+		case "run":
+			m.Stream = s.stream(v)
 		case "body":
 			m.Body = [][]byte{[]byte(v)}
 		case "size":
@@ -119,10 +123,14 @@ func (s *stage) worker(words []string) {
 			}
 		case k == "ack":
 			m.Ack = uint32(s.number(v))
+		case k == "run":
+			m.Stream = s.stream(v)
 		case k == "instance":
 			m.Instance = uint64(v[0])
 		case k == "body":
 			m.Body = [][]byte{[]byte(v)}
+		case k == "size":
+			m.Body = [][]byte{make([]byte, s.number(v))}
 		case k == "lost":
 			lost = true
 		case strings.Contains(arg, ":"):
@@ -174,6 +182,12 @@ func (s *stage) fence(text string) fence {
 		f.epoch = uint64(s.number(parts[2]))
 	}
 	return f
+}
+
+// stream reads 5/1/17: run, part, grant.
+func (s *stage) stream(text string) (v protocol.Stream) {
+	parts := strings.Split(text+"/0/0", "/")
+	return protocol.Stream{Run: uint64(s.number(parts[0])), Part: uint32(s.number(parts[1])), Grant: uint32(s.number(parts[2]))}
 }
 
 // entry reads X/1/1:running:remaining=5s:cancelled.
@@ -245,7 +259,7 @@ func formatSend(o Output, a *actor) string {
 		f    protocol.Flags
 		name string
 	}{{protocol.AtMostOnce, "at-most-once"}, {protocol.MaybeRerun, "maybe-rerun"}, {protocol.ReplayOnly, "replay-only"},
-		{protocol.Retryable, "retryable"}, {protocol.Draining, "draining"}} {
+		{protocol.Retryable, "retryable"}, {protocol.Partial, "partial"}, {protocol.MaybeSent, "again"}, {protocol.Draining, "draining"}} {
 		if m.Flags.Has(f.f) {
 			b.WriteString(" " + f.name)
 		}
@@ -261,6 +275,9 @@ func formatSend(o Output, a *actor) string {
 	}
 	if m.LeaseMS != 0 {
 		fmt.Fprintf(&b, " lease=%v", time.Duration(m.LeaseMS)*time.Millisecond)
+	}
+	if v := m.Stream; v != (protocol.Stream{}) {
+		fmt.Fprintf(&b, " run=%d/%d/%d", v.Run, v.Part, v.Grant)
 	}
 	for _, k := range m.Acks {
 		fmt.Fprintf(&b, " ack=%s/%d", name(k.ID), k.Attempt)

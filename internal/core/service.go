@@ -303,7 +303,8 @@ func (c *Core) handOut(r *request, w *worker) {
 		r.run.leaseAt = c.running() + lease
 		r.run.handedAt = c.running()
 	}
-	flags := r.flags&protocol.AtMostOnce | protocol.Flags(0).With(protocol.MaybeRerun, r.rerun)
+	c.leaveParts(r)
+	flags := r.flags&(protocol.AtMostOnce|protocol.Partial) | protocol.Flags(0).With(protocol.MaybeRerun, r.rerun)
 	c.event(Event{What: EventHandedOut, ID: r.id, Service: r.svc.name, Worker: w.instance, Attempt: r.attempt})
 	if r.rerun {
 		c.counters.MaybeReruns++
@@ -314,7 +315,7 @@ func (c *Core) handOut(r *request, w *worker) {
 	r.run.seq = c.tell(w, protocol.Message{
 		Command: protocol.Request, Flags: flags, ID: r.id, Number: r.attempt, Epoch: c.cfg.Epoch,
 		RemainingMS: ms(r.deadline - c.now), LeaseMS: ms(lease), Digest: r.digest,
-		Service: r.svc.wire, Meta: r.meta, Body: r.body,
+		Service: r.svc.wire, Meta: r.meta, Body: r.body, Stream: protocol.Stream{Grant: r.grant},
 	})
 }
 

@@ -24,6 +24,7 @@ type Counters struct {
 	Adopted         uint64 // requests known from a worker's list
 	Fetches         uint64 // kept replies asked for
 	DeadLettered    uint64
+	Parts           uint64 // of replies, handed on
 	Stops           uint64 // times this process stood still
 	Outcomes        [16]uint64
 	Refused         [16]uint64 // by code; not recorded under their ids

@@ -249,6 +249,10 @@ func (c *Core) readyPart(from Peer, m *protocol.Message, known *worker) {
 		c.lose(w, "it said READY twice")
 		c.disconnect(from, 0, protocol.ReasonInvalid, "READY twice")
 		return
+	case w != nil && w.legacy != from.legacy(): // its number is one that this broker has given
+		c.drop(DropMalformed, protocol.ID{})
+		c.disconnect(from, m.Link, protocol.ReasonInvalid, "READY with an instance that is in use: draw it at random")
+		return
 	case c.leaving:
 		c.disconnect(from, m.Link, protocol.ReasonShutdown, "this broker is shutting down")
 		return
@@ -306,7 +310,8 @@ func (c *Core) turnAway(w *worker, reason protocol.Code, why string) {
 func (c *Core) newWorker(from Peer, m *protocol.Message) *worker {
 	w := &worker{instance: m.Instance, legacy: from.legacy()}
 	if w.legacy {
-		c.legacySeq++
+		for c.legacySeq++; c.workers[c.legacySeq] != nil; c.legacySeq++ { // somebody has drawn it
+		}
 		w.instance = c.legacySeq
 	}
 	w.timer.owner = w
