@@ -19,11 +19,13 @@ type Call struct {
 	reply Reply
 	pong  *calls.Pong
 	err   error
+	ended uint32 // parts before the end
 
 	// Set before the call is given to the loop, then the loop's.
 	ctx    context.Context
 	spec   calls.Call
 	stop   func() bool  // no longer watch ctx
+	parts  *parts       // of a reply in parts; nil otherwise
 	notify chan<- *Call // told when done; nil: nobody. Has room.
 	index  int          // in Results
 	// bounded: the deadline is that of ctx. Whichever of the two is noticed
@@ -63,6 +65,9 @@ func (l *loop) start(ctx context.Context, r Request, c *Call) *Call {
 	if c.spec, err = l.spec(&r); err != nil {
 		c.finish(Reply{}, err)
 		return c
+	}
+	if c.parts != nil {
+		c.spec.Window = partsWindow
 	}
 	l.bound(c)
 	return l.submit(&r, c)
@@ -190,7 +195,7 @@ func (l *loop) outcome(c *Call, o *calls.Outcome) {
 		c.finish(Reply{}, outcomeError(o, broker, cause))
 		return
 	}
-	c.pong = o.Pong
+	c.pong, c.ended = o.Pong, o.Parts
 	reply := Reply{ID: o.ID, Frames: o.Body, Attempt: int(o.Attempt), Tries: int(o.Tries), Broker: broker, FailedOver: o.FailedOver}
 	for k, v := range o.Meta.Headers() {
 		reply.Headers = append(reply.Headers, Header{k, v})

@@ -67,6 +67,7 @@ type commandKind uint8
 const (
 	startCall commandKind = iota
 	withdrawCall
+	partUsed // its caller has taken a part
 	tellStats
 )
 
@@ -224,6 +225,8 @@ func (l *loop) commands() (shut bool) {
 		case withdrawCall:
 			c.call.early = !c.call.started
 			l.do(l.machine.Withdraw(l.now(), c.call.spec.Key, l.out))
+		case partUsed:
+			l.do(l.machine.Consumed(l.now(), c.call.spec.Key, l.out))
 		case tellStats:
 			c.stats <- l.stats.clone(l.machine.Open())
 		}
@@ -301,6 +304,11 @@ func (l *loop) do(out []calls.Output) {
 		case calls.Send:
 			if l.machine.Wanted(o) {
 				out = l.machine.Sent(l.now(), o, l.send(o), out)
+			}
+		case calls.Part:
+			if c := l.open[o.Key]; c != nil {
+				l.stats.Parts++
+				c.parts.put(o.Part)
 			}
 		case calls.Complete:
 			if c := l.open[o.Key]; c != nil {

@@ -13,6 +13,7 @@ type Stats struct {
 	Requests    uint64                   // taken, PINGs by Ping among them
 	Outcomes    map[protocol.Code]uint64 // by code
 	Tries       uint64                   // REQUESTs that left
+	Parts       uint64                   // of replies in parts
 	Pings       uint64                   // PINGs that left
 	Cancels     uint64                   // CANCELs that left
 	TimedOut    uint64                   // tries that ended in silence

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"time"
 
@@ -29,6 +30,14 @@ func (l *loop) apply(now time.Duration, p *peer) {
 			if r := l.runs[runID{p.index, o.Fence.ID}]; r != nil {
 				r.over = min(r.over, now)
 				r.cancel(causes[o.Cause])
+			}
+		case session.PartTaken, session.PartRefused:
+			if r := l.runs[runID{p.index, o.Fence.ID}]; r != nil {
+				var err error
+				if o.Kind == session.PartRefused {
+					err = errors.New(o.Text)
+				}
+				r.taken <- err
 			}
 		case session.Report:
 			l.report(p, &o)
@@ -92,12 +101,13 @@ func (l *loop) send(now time.Duration, p *peer, m *protocol.Message) {
 func (l *loop) startRun(p *peer, x *session.Run) {
 	r := &run{
 		runID: runID{p.index, x.ID}, inbox: l.inbox,
-		fence: x.Fence, service: x.Service, over: x.Deadline,
+		fence: x.Fence, service: x.Service, over: x.Deadline, taken: make(chan error, 1),
 	}
 	ctx := context.WithValue(context.Background(), runKey{}, r)
 	ctx, r.cancel = context.WithCancelCause(ctx)
 	deadline := l.start.Add(x.Deadline)
 	ctx, stop := context.WithDeadlineCause(ctx, deadline, ErrExpired)
+	r.ctx = ctx
 	request := newRequest(x, deadline, r)
 	l.runs[r.runID] = r
 	l.w.counters.started.Add(1)

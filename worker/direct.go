@@ -6,6 +6,7 @@ import (
 
 	"github.com/privateer-mq/privateer/internal/direct"
 	"github.com/privateer-mq/privateer/internal/session"
+	"github.com/privateer-mq/privateer/protocol"
 )
 
 func init() { direct.Call = callDirectly }
@@ -26,10 +27,15 @@ func callDirectly(handler any, x *session.Run, deadline time.Time, over session.
 	case over != 0:
 		cancel(causes[over])
 	}
+	r.ctx = ctx
 	returned := make(chan notice, 1)
 	// On a goroutine of its own, so that runtime.Goexit ends only that.
 	go r.call(untimed{ctx, deadline}, handler.(Handler), newRequest(x, deadline, r), func(n notice) { returned <- n })
-	return (<-returned).result
+	result := (<-returned).result
+	if result.Code == protocol.OK && len(r.parts) > 0 {
+		result.Frames = append(r.parts, result.Frames...)
+	}
+	return result
 }
 
 // untimed is a context that tells a deadline and does not end by it.

@@ -22,6 +22,9 @@ var (
 	ErrSuperseded = errors.New("another attempt has finished")
 	// ErrTaskTimeout: it ran longer than Config.TaskTimeout.
 	ErrTaskTimeout = errors.New("the task time-out is over")
+	// ErrRestarted: another client asks for the reply, and parts of it that are
+	// no longer kept: it must be made again.
+	ErrRestarted = errors.New("the reply must start again: its first parts are no longer kept")
 	// ErrDraining: the worker is stopping, and its drain time-out is over.
 	ErrDraining = errors.New("the worker is stopping")
 )
@@ -33,6 +36,7 @@ var causes = map[session.Cause]error{
 	session.CauseSuperseded:  ErrSuperseded,
 	session.CauseTaskTimeout: ErrTaskTimeout,
 	session.CauseDrain:       ErrDraining,
+	session.CauseRestart:     ErrRestarted,
 }
 
 // An UnacknowledgedError is what Run returns when it ended before a broker had
@@ -44,6 +48,8 @@ type UnacknowledgedError struct {
 func (e *UnacknowledgedError) Error() string {
 	return fmt.Sprintf("worker stopped before %d replies were acknowledged by a broker", e.Replies)
 }
+
+var errNoRun = errors.New("worker: SendPart of a Request that no worker made")
 
 type retryError struct{ err error }
 

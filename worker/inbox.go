@@ -7,9 +7,11 @@ import (
 	"github.com/privateer-mq/privateer/internal/session"
 )
 
-// A notice is what a run tells the loop: that it gets on, or has returned.
+// A notice is what a run tells the loop: that it gets on, has made a part of its
+// reply, or has returned.
 type notice struct {
 	run       *run
+	part      bool // of its reply, in result
 	returned  bool
 	completed bool // ... and not by a panic or runtime.Goexit
 	result    session.Result
@@ -18,7 +20,7 @@ type notice struct {
 }
 
 // An inbox brings notices from the handlers' goroutines to the loop. Each run
-// has at most two in it, so it is bounded by the concurrency.
+// has at most three in it, so it is bounded by the concurrency.
 type inbox struct {
 	host link.Host
 

@@ -218,6 +218,11 @@ func (l *loop) takeNotices(now time.Duration) {
 	for i := range list {
 		n := &list[i]
 		p := l.peers[n.run.broker]
+		if n.part {
+			l.out = p.session.Part(now, n.run.id, n.result.Frames, l.out)
+			l.apply(now, p)
+			continue
+		}
 		if !n.returned {
 			n.run.told.Store(false)
 			l.out = p.session.Progress(now, n.run.id, l.out)

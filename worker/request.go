@@ -53,6 +53,24 @@ func (r *Request) Progress() {
 	}
 }
 
+// SendPart sends one part of the reply, before the handler returns its end. A
+// client that takes parts (client.Pipeline.Stream) gets it at once, and gets all
+// of them in order; for any other they are put before the end, all together
+// within the broker's limit of one message. A request that is run again starts
+// its reply again: the client is told.
+//
+// It blocks until the part is on its way, which a client that does not take its
+// parts can put off, and returns the cause of the handler's context if that ends
+// first. A part over the broker's limit is refused with another error, and the
+// reply goes on without it. Each part counts as progress. The frames must not be
+// changed afterwards. Safe for concurrent use.
+func (r *Request) SendPart(frames ...[]byte) error {
+	if r.run == nil {
+		return errNoRun
+	}
+	return r.run.sendPart(frames)
+}
+
 // SetReplyHeader adds a user header to the reply, or replaces the one with the
 // same key. It goes out with a successful reply and with an error alike. All
 // headers together must fit in 8 KiB, or the outcome is FAILED. Safe for

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -34,6 +35,10 @@ type run struct {
 	cancel  context.CancelCauseFunc
 	headers replyHeaders
 	told    atomic.Bool // its progress is in the inbox already
+	ctx     context.Context
+	sending sync.Mutex // one part at a time
+	taken   chan error // has room for one: what became of that part
+	parts   [][]byte   // of a run without a worker, for its end
 
 	// The loop's own.
 	fence   session.Fence
@@ -45,6 +50,26 @@ type run struct {
 func (r *run) progress() {
 	if !r.told.Swap(true) {
 		r.inbox.put(notice{run: r})
+	}
+}
+
+// sendPart hands one part to the loop and waits until there is room for another.
+func (r *run) sendPart(frames [][]byte) error {
+	r.sending.Lock()
+	defer r.sending.Unlock()
+	switch {
+	case r.ctx.Err() != nil:
+		return context.Cause(r.ctx)
+	case r.inbox == nil: // no worker runs it
+		r.parts = append(r.parts, frames...)
+		return nil
+	}
+	r.inbox.put(notice{run: r, part: true, result: session.Result{Frames: frames}})
+	select {
+	case err := <-r.taken:
+		return err
+	case <-r.ctx.Done():
+		return context.Cause(r.ctx)
 	}
 }
 

@@ -31,6 +31,9 @@ func (m *Machine) Receive(now time.Duration, id LinkID, msg *protocol.Message, o
 		c.cuts = 0
 		return out
 	}
+	if msg.Flags.Has(protocol.Partial) {
+		return m.part(now, l, msg, out)
+	}
 	return m.reply(now, l, msg, out)
 }
 
@@ -178,7 +181,18 @@ func (m *Machine) reply(now time.Duration, l *link, msg *protocol.Message, out [
 	case refused && !(o.Code == protocol.NoService && c.NoWait):
 		return m.refused(now, c, l, o, out)
 	}
-	return m.complete(c, o, out)
+	return m.complete(c, c.whole(o, msg), out)
+}
+
+// whole is o, unless it is the end of a reply whose parts have not come.
+func (c *call) whole(o Outcome, msg *protocol.Message) Outcome {
+	n := msg.Stream.Part
+	if o.Code != protocol.OK || n == 0 || msg.Stream.Run == c.stream.run && n == c.stream.come {
+		o.Parts = n
+		return o
+	}
+	return Outcome{Code: protocol.Gone, Certainty: protocol.Ran, Attempt: o.Attempt, Try: o.Try, Broker: o.Broker,
+		Text: "it ran, but parts of its reply have not come, and are no longer kept"}
 }
 
 // refused reports whether o says "not now", not what became of the request.

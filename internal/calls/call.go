@@ -39,6 +39,8 @@ type call struct {
 	open   []try              // tries that left, not answered not-started
 	doubt  bool               // a run cannot be excluded, whatever is answered
 
+	stream stream // with Window
+
 	refusal *Outcome // the newest one
 	verdict *Outcome // while withdrawing: an answer that is not the last word
 	pending int      // while withdrawing: CANCELs without an answer
@@ -160,7 +162,9 @@ func (m *Machine) message(now time.Duration, c *call, kind protocol.Command) *pr
 	msg.Flags = msg.Flags.With(protocol.AtMostOnce, c.AtMostOnce).
 		With(protocol.NoWait, c.NoWait).With(protocol.Finish, c.Finish).
 		With(protocol.MaybeSent, c.number > 0 || c.FromCaller).
-		With(protocol.CanTakeMore, m.cfg.Face == Dealer)
+		With(protocol.CanTakeMore, m.cfg.Face == Dealer).
+		With(protocol.Partial, c.Window > 0)
+	msg.Stream.Grant = c.Window
 	switch {
 	case c.FromCaller:
 	case c.number > 0:
@@ -207,6 +211,10 @@ func (m *Machine) left(now time.Duration, c *call) {
 		until = again
 	}
 	m.timers.arm(&c.timer, until)
+	if c.number > 1 && c.stream.run != 0 { // what was on its way may be lost
+		c.stream.again = true
+		m.markCredit(c)
+	}
 }
 
 // due is what happens when c's time has come.

@@ -59,6 +59,7 @@ type Call struct {
 	NoWait     bool
 	Finish     bool
 	Priority   protocol.Code
+	Window     uint32 // Dealer: the reply may come in parts, so many on their way; 0: not
 
 	Timeout  time.Duration // of one try, at least 1 ms
 	Retries  int           // further tries, at least 0
@@ -83,8 +84,18 @@ type Outcome struct {
 	Closed     bool   // Close ended it
 	Text       string // why, where the client itself decided
 	Meta       protocol.Meta
+	Parts      uint32 // parts that came before Body
 	Body       [][]byte
 	Pong       *Pong // of PingOnly
+}
+
+// A PartOf is one part of a reply.
+type PartOf struct {
+	Number    uint32 // from 1; 0: no part, only word that the reply starts again
+	Restarted bool   // what came before is of no use: this is of another run
+	Attempt   uint32
+	Meta      protocol.Meta
+	Body      [][]byte
 }
 
 // A Pong is what a broker says of itself.
@@ -110,6 +121,7 @@ type Machine struct {
 	links       map[LinkID]*link
 	linkLast    LinkID
 	timers      timers
+	crediting   []*call // a CREDIT is due
 	gens        uint64
 	seqs        uint64
 	closed      bool
@@ -145,7 +157,10 @@ func New(cfg Config) *Machine {
 
 // Deadline is when Tick is needed next; false: not before the next input.
 func (m *Machine) Deadline() (time.Duration, bool) {
-	if len(m.timers.heap) == 0 {
+	switch {
+	case len(m.crediting) > 0:
+		return 0, true
+	case len(m.timers.heap) == 0:
 		return 0, false
 	}
 	return m.timers.heap[0].due, true
@@ -170,7 +185,7 @@ func (m *Machine) Tick(now time.Duration, out []Output) []Output {
 			out = m.resend(now, owner, out)
 		}
 	}
-	return out
+	return m.credits(now, out)
 }
 
 // clip brings every call's moment within its limit: a broker's heartbeat,

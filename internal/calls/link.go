@@ -90,13 +90,16 @@ func (m *Machine) send(now time.Duration, a *ask, out []Output) []Output {
 // Wanted reports whether o, a Send, still stands. What comes later in the same
 // batch of outputs may have replaced it; then it must not be sent.
 func (m *Machine) Wanted(o Output) bool {
-	return o.ask != nil && o.ask.gen == o.gen && o.ask.link != nil && !o.ask.out
+	if o.ask == nil { // a CREDIT
+		return m.links[o.Link] != nil
+	}
+	return o.ask.gen == o.gen && o.ask.link != nil && !o.ask.out
 }
 
 // Sent reports whether the link took the message of o, a Send that was Wanted.
 // It must follow each Send before any other input.
 func (m *Machine) Sent(now time.Duration, o Output, ok bool, out []Output) []Output {
-	if !m.Wanted(o) {
+	if o.ask == nil || !m.Wanted(o) {
 		return out
 	}
 	a := o.ask

@@ -19,6 +19,8 @@ func (s *Call) check() string {
 		return "retries is negative"
 	case s.PingOnly:
 		return ""
+	case s.Window > protocol.WindowMax:
+		return fmt.Sprintf("a window of %d parts; at most %d are allowed", s.Window, protocol.WindowMax)
 	case len(s.Body) > protocol.FramesMax:
 		return fmt.Sprintf("%d body frames; at most %d are allowed", len(s.Body), protocol.FramesMax)
 	case len(s.Meta) > protocol.MetaBytesMax:

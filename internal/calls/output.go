@@ -17,6 +17,7 @@ const (
 	Open     Kind = iota + 1 // open Link to Broker
 	Close                    // close Link; nothing more is read from it
 	Send                     // send Message on Link, and report with Sent at once
+	Part                     // Part: a part of the reply to Key
 	Complete                 // Outcome: the call is over
 	Drop                     // Reason: a message was of no use; count it
 	Event                    // Event: worth a line in the log
@@ -54,12 +55,14 @@ const (
 	LinkClosed                    // its link was closed
 	NotAnswered                   // a CANCEL went unanswered
 	CancelsFull                   // too many CANCELs under way: this one was not sent
+	Repeated                      // a part that has come before
+	Gap                           // a part before which another is missing
 	ReasonsEnd
 )
 
 func (r Reason) String() string {
 	return [...]string{"none", "stale", "foreign", "never sent", "unasked", "malformed",
-		"link closed", "cancel unanswered", "cancels full"}[r]
+		"link closed", "cancel unanswered", "cancels full", "repeated part", "part after a gap"}[r]
 }
 
 // An Output is one thing to do. Fields that its kind does not name are zero;
@@ -70,6 +73,7 @@ type Output struct {
 	Broker  int
 	Message *protocol.Message // Send
 	Outcome *Outcome          // Complete
+	Part    *PartOf           // Part
 	Reason  Reason            // Drop
 	Event   EventKind         // Event
 	Key     uint64

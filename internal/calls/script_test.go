@@ -30,6 +30,8 @@ var update = flag.Bool("update", false, "rewrite the traces in testdata")
 //	reply L K TRY CODE CERTAINTY [epoch= after=]   on link L, for call K
 //	cut L                             link L loses its connection, and gets it back at once
 //	pong L [epoch= limit= heartbeat=]   accepted L K TRY [epoch=]   garbage L
+//	part L K TRY RUN N                part N of that run; a reply takes run= and parts=
+//	consume K                         its caller has taken one more part
 //	withdraw K | close
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -137,6 +139,17 @@ func (s *script) command(name string, args []string) {
 		s.do(m.Garbage(s.now, s.link(args[0]), nil))
 	case "pong", "accepted", "reply":
 		s.do(m.Receive(s.now, s.link(args[0]), s.message(name, args[1:]), nil))
+	case "part":
+		msg := s.message("accepted", args[1:3])
+		run, _ := strconv.ParseUint(args[3], 10, 64)
+		n, _ := strconv.ParseUint(args[4], 10, 32)
+		msg.Command, msg.Code, msg.Flags = protocol.Reply, protocol.OK, protocol.Partial.WithCertainty(protocol.Ran)
+		msg.Stream = protocol.Stream{Run: run, Part: uint32(n)}
+		s.do(m.Receive(s.now, s.link(args[0]), msg, nil))
+		s.do(m.Tick(s.now, nil))
+	case "consume":
+		s.do(m.Consumed(s.now, s.keys[args[0]], nil))
+		s.do(m.Tick(s.now, nil))
 	case "withdraw":
 		s.do(m.Withdraw(s.now, s.keys[args[0]], nil))
 	case "close":
@@ -178,6 +191,8 @@ func (s *script) do(out []Output) {
 				s.say("send L%d %s", o.Link, s.sent(o.Message))
 			}
 			out = s.m.Sent(s.now, o, s.up[o.Broker], out)
+		case Part:
+			s.say("part %d of %s%s", o.Part.Number, s.names[o.ID], map[bool]string{true: ", starts again"}[o.Part.Restarted])
 		case Complete:
 			s.say("%s", s.outcome(o.Outcome))
 		case Drop:
@@ -205,11 +220,18 @@ func (s *script) sent(m *protocol.Message) string {
 	if m.Command == protocol.Cancel {
 		return b + fmt.Sprintf(" remaining %d", m.RemainingMS)
 	}
+	if m.Command == protocol.Credit {
+		b += fmt.Sprintf(" run %d come %d grant %d interest %d", m.Stream.Run, m.Stream.Part, m.Stream.Grant, m.InterestMS)
+		if m.Flags.Has(protocol.MaybeSent) {
+			b += " AGAIN"
+		}
+		return b
+	}
 	b += fmt.Sprintf(" first_epoch %d remaining %d interest %d", m.Epoch, m.RemainingMS, m.InterestMS)
 	for _, f := range []struct {
 		flag protocol.Flags
 		name string
-	}{{protocol.AtMostOnce, "AT_MOST_ONCE"}, {protocol.MaybeSent, "MAYBE_SENT"}, {protocol.NoWait, "NO_WAIT"}} {
+	}{{protocol.AtMostOnce, "AT_MOST_ONCE"}, {protocol.MaybeSent, "MAYBE_SENT"}, {protocol.NoWait, "NO_WAIT"}, {protocol.Partial, "PARTIAL"}} {
 		if m.Flags.Has(f.flag) {
 			b += " " + f.name
 		}
@@ -254,6 +276,8 @@ func (s *script) spec(args []string) Call {
 			c.Deadline = s.now + s.duration(value)
 		case "body":
 			c.Body = [][]byte{make([]byte, s.number(args, key, 0))}
+		case "window":
+			c.Window = uint32(s.number(args, key, 0))
 		case "amo":
 			c.AtMostOnce = true
 		case "known":
@@ -294,6 +318,7 @@ func (s *script) message(name string, args []string) *protocol.Message {
 		return m
 	}
 	m.Command, m.Attempt = protocol.Reply, 1
+	m.Stream = protocol.Stream{Run: uint64(s.number(args, "run", 0)), Part: uint32(s.number(args, "parts", 0))}
 	for c := protocol.OK; c <= protocol.Unknown; c++ {
 		if c.String() == args[2] {
 			m.Code = c
