@@ -142,6 +142,7 @@ func fieldMistakes() []mistake {
 		{"a stream without a grant", "request", put(6, 0, byte(Partial)), ErrField, 0, 57, "PARTIAL in a REQUEST without a grant of 1 to 1024 parts"},
 		{"a grant too large", "request-worker-stream", put(80+17, 0xff), ErrField, 0, 57, "PARTIAL in a REQUEST without a grant of 1 to 1024 parts"},
 		{"credit for no run", "credit", cutTo(0, 57), ErrField, 0, 57, "CREDIT names no run"},
+		{"credit of no run for a part", "credit-any-run", put(57+3+11, 1), ErrField, 0, 57, "CREDIT names no run"},
 		{"credit for less than has come", "credit", put(57+3+11, 25), ErrField, 0, 57, "CREDIT for less than has come, or for over 1024 parts more"},
 		{"credit for too much", "credit", put(57+3+14, 9), ErrField, 0, 57, "CREDIT for less than has come, or for over 1024 parts more"},
 		{"a stream field too short", "credit", put(59, 15), ErrField, 0, 57, "extension field has the wrong size"},

@@ -66,7 +66,7 @@ type Limits struct {
 
 // A Stream places a message in a reply that comes in parts.
 type Stream struct {
-	Run   uint64 // names one run of a handler; 0 in a REQUEST
+	Run   uint64 // names one run of a handler; 0 in a REQUEST, and in a CREDIT of whom nothing has reached
 	Part  uint32 // REPLY with Partial: its number, from 1; other REPLY: parts before it; CREDIT: parts that have come
 	Grant uint32 // REQUEST: parts that a run may send at first; CREDIT: ... in all, so far
 }

@@ -63,6 +63,7 @@ func frontSamples() []sample {
 		{"request-stream", "the reply may come in parts, 16 of them before a CREDIT", FrontIn, stream},
 		{"credit", "8 parts of that run have come, 24 may", FrontIn, Message{Command: Credit, ID: idA, Number: 1, Instance: client, InterestMS: 7500, Stream: Stream{run, 8, 24}}},
 		{"credit-again", "what comes behind part 8 is to be sent again", FrontIn, Message{Command: Credit, Flags: MaybeSent, ID: idA, Number: 2, Instance: client, Stream: Stream{run, 8, 24}}},
+		{"credit-any-run", "nothing has come of whatever run is under way", FrontIn, Message{Command: Credit, Flags: MaybeSent, ID: idA, Number: 2, Instance: client, Stream: Stream{Grant: 16}}},
 		{"reply-part", "part 9", FrontOut, Message{Command: Reply, Code: OK, Flags: Partial | Flags(0).WithCertainty(Ran), ID: idA, Number: 1, Epoch: epochA, Instance: client, Attempt: 1, Stream: Stream{Run: run, Part: 9}, Body: frames("ninth")}},
 		{"reply-stream", "the end of a reply of 9 parts", FrontOut, Message{Command: Reply, Code: OK, Flags: Flags(0).WithCertainty(Ran), ID: idA, Number: 1, Epoch: epochA, Instance: client, Attempt: 1, Stream: Stream{Run: run, Part: 9}, Body: frames("end")}},
 		{"pong", "answer to a ping: epoch, intervals and limits", FrontOut, Message{Command: Pong, Number: 1, Epoch: epochA, SentMS: 5000, Instance: client,

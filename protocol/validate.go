@@ -56,7 +56,7 @@ func validateStream(m *Message) *Error {
 		return fail(ErrField, 0, HeaderBytesMin, "PARTIAL in a REQUEST without a grant of 1 to 1024 parts")
 	case m.Command == Reply && m.Flags.Has(Partial) && (v.Run == 0 || v.Part == 0 || m.Code != OK):
 		return fail(ErrField, 0, 6, "a part of a reply that is not OK, or has no run or number")
-	case m.Command == Credit && v.Run == 0:
+	case m.Command == Credit && v.Run == 0 && (v.Part != 0 || !m.Flags.Has(MaybeSent)):
 		return fail(ErrField, 0, HeaderBytesMin, "CREDIT names no run")
 	case m.Command == Credit && (v.Grant < v.Part || v.Grant-v.Part > WindowMax):
 		return fail(ErrField, 0, HeaderBytesMin, "CREDIT for less than has come, or for over 1024 parts more")

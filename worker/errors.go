@@ -25,6 +25,9 @@ var (
 	// ErrRestarted: another client asks for the reply, and parts of it that are
 	// no longer kept: it must be made again.
 	ErrRestarted = errors.New("the reply must start again: its first parts are no longer kept")
+	// ErrNoCredit: the client has taken no part, and not asked for one, for the
+	// broker's retention time (30 s).
+	ErrNoCredit = errors.New("the client takes no parts any longer")
 	// ErrDraining: the worker is stopping, and its drain time-out is over.
 	ErrDraining = errors.New("the worker is stopping")
 )
@@ -37,6 +40,7 @@ var causes = map[session.Cause]error{
 	session.CauseTaskTimeout: ErrTaskTimeout,
 	session.CauseDrain:       ErrDraining,
 	session.CauseRestart:     ErrRestarted,
+	session.CauseNoCredit:    ErrNoCredit,
 }
 
 // An UnacknowledgedError is what Run returns when it ended before a broker had

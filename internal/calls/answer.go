@@ -177,7 +177,7 @@ func (m *Machine) reply(now time.Duration, l *link, msg *protocol.Message, out [
 	}
 	switch {
 	case c.phase == withdrawing:
-		return m.settle(c, o, refused, out)
+		return m.settle(c, c.whole(o, msg), refused, out)
 	case refused && !(o.Code == protocol.NoService && c.NoWait):
 		return m.refused(now, c, l, o, out)
 	}

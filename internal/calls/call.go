@@ -211,7 +211,7 @@ func (m *Machine) left(now time.Duration, c *call) {
 		until = again
 	}
 	m.timers.arm(&c.timer, until)
-	if c.number > 1 && c.stream.run != 0 { // what was on its way may be lost
+	if c.number > 1 && c.Window > 0 { // what was on its way may be lost
 		c.stream.again = true
 		m.markCredit(c)
 	}

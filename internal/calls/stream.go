@@ -106,7 +106,7 @@ func (m *Machine) credit(now time.Duration, c *call, out []Output) []Output {
 	v := protocol.Stream{Run: s.run, Part: s.come, Grant: s.used + c.Window}
 	again := s.again
 	s.dirty, s.again = false, false
-	if m.calls[c.Key] != c || c.phase != asking || !c.out || s.run == 0 || v == s.told && !again {
+	if m.calls[c.Key] != c || c.phase != asking || !c.out || v == s.told && !again {
 		return out
 	}
 	s.told = v

@@ -187,7 +187,7 @@ func (s *Session) beat(now time.Duration, out []Output) []Output {
 		Entries: s.list(now, &s.gated, &s.waiting, &s.running, &s.finished),
 	}
 	out = s.send(m, out)
-	out = s.sendAllParts(out)
+	out = s.sendAllParts(now, out)
 	if s.unsent == 0 {
 		return out
 	}

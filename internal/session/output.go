@@ -79,6 +79,7 @@ const (
 	CauseTaskTimeout Cause = 16                               // it ran longer than the task time-out
 	CauseDrain       Cause = 17                               // the drain time-out came
 	CauseRestart     Cause = 18                               // its reply must start again, in another run
+	CauseNoCredit    Cause = 19                               // its client takes no parts any longer
 )
 
 func (c Cause) String() string {
@@ -89,6 +90,8 @@ func (c Cause) String() string {
 		return "drain time-out"
 	case CauseRestart:
 		return "its reply must start again"
+	case CauseNoCredit:
+		return "its client takes no parts any longer"
 	}
 	return protocol.CodeName(protocol.Cancel, protocol.Code(c))
 }

@@ -125,6 +125,11 @@ func (s *Session) pausedFor(now, gap time.Duration) {
 	if s.leaveBy > 0 {
 		s.leaveBy += gap
 	}
+	for e := s.running.first; e != nil; e = e.next {
+		if e.stream != nil {
+			e.stream.heardAt += gap
+		}
+	}
 	if s.cfg.TaskTimeout == 0 {
 		return
 	}

@@ -22,6 +22,8 @@ type stream struct {
 	kept  [][][]byte // from base + 1 on; joined: all
 	bytes int64      // of kept
 	held  *Result    // the handler's result, while parts have not come
+
+	heardAt time.Duration // last CREDIT, or its start
 }
 
 // made is the number of the newest part.
@@ -53,7 +55,7 @@ func frameBytes(frames [][]byte) (n int64) {
 // openStream prepares e, which starts now, for a reply in parts.
 func (s *Session) openStream(e *entry) {
 	if e.flags.Has(protocol.Partial) {
-		e.stream = &stream{run: s.random | 1, grant: e.grant}
+		e.stream = &stream{run: s.random | 1, grant: e.grant, heardAt: e.movedAt}
 	}
 }
 
@@ -76,13 +78,17 @@ func (s *Session) Part(now time.Duration, id protocol.ID, frames [][]byte, out [
 	if why := s.tooLarge(&whole); why != "" {
 		return append(out, Output{Kind: PartRefused, Fence: e.Fence, Text: why})
 	}
-	e.movedAt = now
 	st.kept = append(st.kept, frames)
 	st.bytes += frameBytes(frames)
 	if st.run == 0 {
-		return append(out, Output{Kind: PartTaken, Fence: e.Fence})
+		out = append(out, Output{Kind: PartTaken, Fence: e.Fence})
 	}
-	return s.sendParts(e, out)
+	sent := st.sent
+	if out = s.sendParts(e, out); st.sent == sent { // nothing shows that it gets on
+		return s.Progress(now, id, out)
+	}
+	e.movedAt = now
+	return out
 }
 
 // joined is all parts as one.
@@ -113,14 +119,30 @@ func (s *Session) sendParts(e *entry, out []Output) []Output {
 	return out
 }
 
-// sendAllParts sends what may be sent of every reply under way.
-func (s *Session) sendAllParts(out []Output) []Output {
-	for e := s.running.first; e != nil; e = e.next {
-		if e.stream != nil && !e.answered {
+// sendAllParts sends what may be sent of every reply under way. A reply whose
+// client has been silent for the retention time keeps no handler any longer.
+func (s *Session) sendAllParts(now time.Duration, out []Output) []Output {
+	for e := s.running.first; e != nil; {
+		next := e.next
+		switch {
+		case e.stream == nil || e.answered:
+		case e.stream.waits() && now-e.stream.heardAt > s.retention:
+			out = s.giveBack(now, e, CauseNoCredit, out)
+		default:
 			out = s.sendParts(e, out)
 		}
+		e = next
 	}
 	return out
+}
+
+// giveBack ends a run whose parts nobody takes, or can take.
+func (s *Session) giveBack(now time.Duration, e *entry, why Cause, out []Output) []Output {
+	r := Result{Code: protocol.HandedBack}
+	if e.held() {
+		return s.answer(now, e, r, protocol.Started, out)
+	}
+	return s.abandon(now, e, r, protocol.Started, why, out)
 }
 
 // partsAgain lets the parts that have not come be sent again.
@@ -133,21 +155,21 @@ func (s *Session) partsAgain() {
 }
 
 // credit takes a client's CREDIT: what has come of a reply, and what may be
-// sent.
+// sent. One that asks again for another run has, or keeps, nothing of this one.
 func (s *Session) credit(now time.Duration, m *protocol.Message, out []Output) []Output {
-	e := s.entries[m.ID]
-	if e == nil || e.in != &s.running || e.answered || e.stream == nil || e.stream.run != m.Stream.Run || m.Stream.Part > e.stream.made() {
+	e, again, come := s.entries[m.ID], m.Flags.Has(protocol.MaybeSent), m.Stream
+	if e != nil && e.stream != nil && again && come.Run != e.stream.run { // nothing has come of this one
+		come = protocol.Stream{Run: e.stream.run}
+	}
+	if e == nil || e.in != &s.running || e.answered || e.stream == nil || come.Run != e.stream.run || come.Part > e.stream.made() {
 		return append(out, drop(DropUnknownCredit))
 	}
-	st, again := e.stream, m.Flags.Has(protocol.MaybeSent)
-	if again && m.Stream.Part < st.base { // another asks, who needs them all
-		r := Result{Code: protocol.HandedBack}
-		if e.held() {
-			return s.answer(now, e, r, protocol.Started, out)
-		}
-		return s.abandon(now, e, r, protocol.Started, CauseRestart, out)
+	st := e.stream
+	st.heardAt = now
+	if again && come.Part < st.base { // they are no longer kept
+		return s.giveBack(now, e, CauseRestart, out)
 	}
-	if n := m.Stream.Part - min(st.base, m.Stream.Part); n > 0 {
+	if n := come.Part - min(st.base, come.Part); n > 0 {
 		for _, p := range st.kept[:n] {
 			st.bytes -= frameBytes(p)
 		}
@@ -157,7 +179,7 @@ func (s *Session) credit(now time.Duration, m *protocol.Message, out []Output) [
 		st.sent = max(st.sent, st.base)
 		st.taken = max(st.taken, st.base)
 	}
-	st.grant = max(st.grant, m.Stream.Grant)
+	st.grant = max(st.grant, come.Grant)
 	if again {
 		st.sent = st.base
 	}
@@ -173,10 +195,12 @@ func (s *Session) credit(now time.Duration, m *protocol.Message, out []Output) [
 func (s *Session) finishStream(now time.Duration, e *entry, r *Result) (wait bool) {
 	st := e.stream
 	switch {
-	case st == nil || r.Code != protocol.OK || len(st.kept) == 0 || e.cancelled:
+	case st == nil || r.Code != protocol.OK || len(st.kept) == 0:
 		return false
 	case st.run == 0:
 		r.Frames = append(st.joined(), r.Frames...)
+		return false
+	case e.cancelled:
 		return false
 	}
 	st.held = r

@@ -63,7 +63,7 @@ func (p *clientProcess) ask(c *call) {
 		c.deadline = p.w.now + c.budget
 		spec := calls.Call{Key: c.key, ID: q.id, FromCaller: c.fromCaller, Service: q.service, Body: q.body,
 			AtMostOnce: q.once, NoWait: c.noWait, Finish: c.finish, Priority: c.priority,
-			Timeout: c.timeout, Retries: c.retries, Deadline: now + c.budget, Jitter: p.w.random.Uint64()}
+			Window: q.window, Timeout: c.timeout, Retries: c.retries, Deadline: now + c.budget, Jitter: p.w.random.Uint64()}
 		p.open[c.key] = c
 		p.w.oracle.asks(c)
 		p.do(p.machine.Start(now, spec, p.out))
@@ -148,6 +148,10 @@ func (p *clientProcess) do(out []calls.Output) {
 			if p.machine.Wanted(o) {
 				out = p.machine.Sent(p.clock(), o, p.send(&o), out)
 			}
+		case calls.Part:
+			c := p.open[o.Key]
+			p.w.oracle.takesPart(c, o.Part)
+			p.consume(c)
 		case calls.Complete:
 			c := p.open[o.Key]
 			delete(p.open, o.Key)

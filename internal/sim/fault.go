@@ -271,7 +271,7 @@ func (w *world) killClient(seat *clientSeat) {
 	for _, c := range left {
 		if w.chance(2) {
 			again := *c
-			again.fromCaller, again.outcome, again.withdrawn, again.pulled = true, nil, 0, false
+			again.fromCaller, again.outcome, again.withdrawn, again.pulled, again.taking = true, nil, 0, false, taking{}
 			again.sends, again.client = nil, nil
 			w.after(w.upTo(2*time.Second), func() { seat.process.askTwice(&again) })
 		}

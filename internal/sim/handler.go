@@ -18,6 +18,7 @@ type deed struct {
 	poison   bool          // kills its worker
 	stubborn bool          // does not listen to its context
 	reply    int           // bytes
+	parts    int           // of its reply, before the end
 }
 
 // A run is one start of a handler.
@@ -29,6 +30,7 @@ type run struct {
 	rerun   bool // the handler was told that it may be one
 	started time.Duration
 	moved   time.Duration // last progress, or its start
+	before  time.Duration // the one before that
 	ended   time.Duration // never while it runs
 	how     string        // ok, failed, retry, cancelled, expired, killed
 	told    bool          // its context has been cancelled
@@ -37,6 +39,8 @@ type run struct {
 	code    protocol.Code
 	asked   time.Duration // its request's deadline when it was started
 	wanted  time.Duration // its request's deadline, as it was known before that was over
+	made    int           // parts of its reply
+	sending bool          // ... the last of which its worker has not taken
 	given   *givenRun     // where the handler is the caller's
 }
 
@@ -75,7 +79,11 @@ func (p *workerProcess) start(x *session.Run) {
 	if d.progress > 0 {
 		p.tick(r, d.progress)
 	}
-	p.finishAt(r, w.now+d.takes, func() { p.returns(r) })
+	if d.parts > 0 {
+		p.nextPart(r)
+	} else {
+		p.finishAt(r, w.now+d.takes, func() { p.returns(r) })
+	}
 	if !d.stubborn {
 		p.finishAt(r, p.when(x.Deadline), func() { p.gaveUp(r, true) })
 	}
@@ -111,6 +119,10 @@ func (p *workerProcess) cancel(id protocol.ID, cause session.Cause) {
 			continue
 		}
 		r.told, r.toldBy = true, cause
+		if r.sending { // SendPart returns
+			r.sending = false
+			p.nextPart(r)
+		}
 		p.w.oracle.runCancelled(r)
 		if !r.request.deed.stubborn {
 			p.finishAt(r, p.w.now+p.w.upTo(2*time.Millisecond), func() { p.gaveUp(r, false) })

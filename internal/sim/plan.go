@@ -96,6 +96,9 @@ func (w *world) load() {
 			seat.face = calls.Dealer
 		}
 		w.clients = append(w.clients, seat)
+		if seat.face == calls.Dealer {
+			w.dealers = append(w.dealers, seat)
+		}
 		w.startClient(seat)
 	}
 	w.after(w.upTo(300*time.Millisecond), w.startBroker)
@@ -107,11 +110,11 @@ func (w *world) load() {
 		}
 		burst = at
 		c := w.drawCall(w.drawRequest())
-		w.at(at, func() { w.pickClient().ask(c) })
+		w.at(at, func() { w.pickClient(c).ask(c) })
 		if w.chance(10) { // somebody else asks for the same
 			again := w.drawCall(c.request)
 			again.fromCaller = true
-			w.at(at+w.upTo(3*time.Second), func() { w.pickClient().askTwice(again) })
+			w.at(at+w.upTo(3*time.Second), func() { w.pickClient(again).askTwice(again) })
 		}
 	}
 	if w.plan.veteran {
@@ -136,7 +139,10 @@ func (w *world) loadVeteran() {
 	})
 }
 
-func (w *world) pickClient() *clientProcess {
+func (w *world) pickClient(c *call) *clientProcess {
+	if c.request.window > 0 { // only a DEALER takes parts
+		return w.dealers[w.random.IntN(len(w.dealers))].process
+	}
 	return w.clients[w.random.IntN(len(w.clients))].process
 }
 
@@ -147,8 +153,8 @@ func (p *clientProcess) askTwice(c *call) {
 		return // nobody can know the id before its client has sent it
 	}
 	for _, other := range c.request.calls {
-		if other.client == p && other.outcome == nil {
-			return
+		if other.outcome == nil && (other.client == p || other.client.alive && c.request.window > 0) {
+			return // nor do two for a reply in parts: each would make it start again
 		}
 	}
 	p.ask(c)
@@ -164,6 +170,9 @@ func (w *world) drawRequest() *request {
 	q.once = w.chance(4)
 	q.body = [][]byte{fmt.Appendf(nil, "ask %s", q.name), make([]byte, w.random.IntN(20))}
 	q.deed = w.drawDeed()
+	if len(w.dealers) > 0 && w.chance(3) {
+		q.window = uint32(1 + w.random.IntN(16))
+	}
 	return q
 }
 
@@ -189,6 +198,12 @@ func (w *world) drawDeed() deed {
 		d.progress = w.between(50*time.Millisecond, w.plan.core.Heartbeat)
 	}
 	d.reply = w.random.IntN(40)
+	if w.chance(4) && !d.poison {
+		d.parts = 1 + w.random.IntN(8)
+		if w.chance(8) {
+			d.parts = 40 // more than any window
+		}
+	}
 	return d
 }
 

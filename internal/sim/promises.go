@@ -106,6 +106,7 @@ func (o *oracle) checkCertainty(c *call, out *calls.Outcome) {
 func (o *oracle) checkReply(c *call, out *calls.Outcome) {
 	for _, r := range c.request.runs {
 		if r.how == "ok" && r.isReply(out.Body) {
+			o.checkParts(c, r, out)
 			return
 		}
 	}
@@ -123,7 +124,7 @@ func (o *oracle) checkGenerous(c *call, out *calls.Outcome) {
 	case protocol.Failed:
 		ok = q.deed.fails || q.deed.retries > 0 || out.Retryable
 	case protocol.Timeout:
-		ok = w.plan.taskTimeout > 0 && (q.deed.takes >= w.plan.taskTimeout-slack || o.wasFrozen(q) || o.stepped > 0) || w.plan.core.Lease > 0 && len(q.runs) > 0
+		ok = w.plan.taskTimeout > 0 && (q.deed.parts > 0 || q.deed.takes >= w.plan.taskTimeout-slack || o.wasFrozen(q) || o.stepped > 0) || w.plan.core.Lease > 0 && len(q.runs) > 0
 	case protocol.WorkerLost:
 		ok = max(q.losses, q.dead) >= w.plan.core.MaxAttempts
 	case protocol.NoService:
@@ -131,7 +132,7 @@ func (o *oracle) checkGenerous(c *call, out *calls.Outcome) {
 	case protocol.Overloaded:
 		ok = w.plan.tight
 	case protocol.Gone:
-		ok = w.plan.tight || len(o.starts) > 1
+		ok = w.plan.tight || len(o.starts) > 1 || q.window > 0 && len(q.calls) > 1
 	case protocol.Invalid:
 		ok = w.plan.tight
 	case protocol.Unknown: // as EXPIRED, but another client asks for it still, and for longer
@@ -186,6 +187,9 @@ func (o *oracle) runCancelled(r *run) {
 	w.note("%s cancels %s: %v", r.worker.name, r.request.name, r.toldBy)
 	lease := w.plan.core.Lease
 	idle := w.now - r.moved
+	if idle < slack { // it crossed the CANCEL
+		idle = w.now - r.before
+	}
 	_, all := r.worker.seat.troubled(r.moved-lease, w.now, 0)
 	if r.toldBy == causeLease && idle < lease-slack-o.stepped && all == 0 {
 		w.fail("G13: the lease of %s ended %v after its last progress, want %v", r.request.name, idle, lease)

@@ -50,6 +50,8 @@ const (
 	seenExpiryInFlight
 	seenDuplicateReady
 	seenClaimInWindow
+	seenParts
+	seenPartsAgain
 	situations
 )
 
@@ -67,6 +69,7 @@ var situationNames = [situations]string{
 	"a wait longer than the lease", "handed back, its context was over", "interest counted anew", "a disconnect eats the last try",
 	"two instances hear one outcome", "a withdrawn id announced to a new broker",
 	"a late reply is used", "a reply after redelivery", "a cancel races a reply", "expired in flight", "READY twice", "a claim in the window",
+	"a reply in parts", "a reply in parts begins again",
 }
 
 type seenSet [situations]int

@@ -19,6 +19,7 @@ type request struct {
 	service string
 	once    bool // at most once
 	body    [][]byte
+	window  uint32 // its clients take the reply in parts
 	deed    deed
 	asked   int // retries asked for so far
 	calls   []*call
@@ -62,6 +63,7 @@ type call struct {
 	frozenAt time.Duration // its client stood still until then
 	pulled   bool
 	outcome  *calls.Outcome
+	taking   taking
 	sends    []sending
 }
 
@@ -170,12 +172,20 @@ func (o *oracle) excuse(r *run, t time.Duration) string {
 		return "its handler asked for it"
 	case r.told && (r.toldBy == causeDrain || r.toldBy == causeLease):
 		return "it was handed back, or its lease was over"
+	case cfg.Lease > 0 && t-r.moved < slack && t-r.before >= cfg.Lease-50*time.Millisecond-o.stepped:
+		return "its lease was over, or nearly"
 	case cfg.Lease > 0 && t-r.moved >= cfg.Lease-50*time.Millisecond-o.stepped:
 		return "its lease was over"
 	case o.forgotten(r, t):
 		return "its deadline was over, and it was asked for anew"
 	case r.told && r.toldBy == causeWithdrawn && len(r.request.calls) > 1:
 		return "it was withdrawn, and asked for anew"
+	}
+	if r.request.window > 0 && len(r.request.calls) > 1 && r.made > 0 {
+		return "another asks for its reply, whose first parts are gone"
+	}
+	if r.request.window > 0 && r.made > 0 && (r.worker.drained || t-r.moved > retention) {
+		return "its reply waited for its client, and was handed back"
 	}
 	seat := r.worker.seat
 	begin := r.started - o.silence() - time.Second

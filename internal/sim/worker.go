@@ -47,7 +47,8 @@ type workerProcess struct {
 // A notice is what a handler says to its loop.
 type notice struct {
 	run    *run
-	result *session.Result // nil: progress
+	result *session.Result // nil: progress, or
+	part   [][]byte        // a part of its reply
 }
 
 func (w *world) startWorker(seat *workerSeat) {
@@ -125,6 +126,10 @@ func (p *workerProcess) read(now time.Duration, in *packet) {
 }
 
 func (p *workerProcess) take(now time.Duration, n notice) {
+	if n.part != nil {
+		p.do(p.session.Part(now, n.run.request.id, n.part, p.out))
+		return
+	}
 	if n.result == nil {
 		p.do(p.session.Progress(now, n.run.request.id, p.out))
 		return
@@ -156,6 +161,8 @@ func (p *workerProcess) do(out []session.Output) {
 			p.start(o.Run)
 		case session.CancelRun:
 			p.cancel(o.Fence.ID, o.Cause)
+		case session.PartTaken, session.PartRefused:
+			p.partTaken(&o)
 		case session.Report:
 			p.w.oracle.workerReports(p, &o)
 		case session.Drop:

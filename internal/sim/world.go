@@ -24,6 +24,7 @@ type world struct {
 	brokers int     // started so far
 	workers []*workerSeat
 	clients []*clientSeat
+	dealers []*clientSeat // those of clients that use a DEALER
 	oracle  oracle
 	trace   trace
 	steps   int
