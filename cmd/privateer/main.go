@@ -26,12 +26,13 @@ const (
 
 // commands is the command line.
 type commands struct {
-	Broker  brokerCommand  `cmd:"" help:"Run a broker: take requests from clients, hand them to workers, lose none."`
-	Worker  workerCommand  `cmd:"" help:"Run a worker: answer requests by running a program, once for each."`
-	Request requestCommand `cmd:"" help:"Send a request, wait for its outcome, and print the reply."`
-	Ping    pingCommand    `cmd:"" help:"Ask a broker whether it is there."`
-	Demo    demoCommand    `cmd:"" help:"Kill and freeze workers under load, and count what was lost: nothing."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Broker      brokerCommand      `cmd:"" help:"Run a broker: take requests from clients, hand them to workers, lose none."`
+	Worker      workerCommand      `cmd:"" help:"Run a worker: answer requests by running a program, once for each."`
+	Request     requestCommand     `cmd:"" help:"Send a request, wait for its outcome, and print the reply."`
+	Ping        pingCommand        `cmd:"" help:"Ask a broker whether it is there."`
+	Demo        demoCommand        `cmd:"" help:"Kill and freeze workers under load, and count what was lost: nothing."`
+	Conformance conformanceCommand `cmd:"" help:"Check a broker, worker or client in any language against the protocol document."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 
 // An exit is an error with the exit code it leads to. Its text may be empty:

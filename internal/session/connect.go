@@ -68,9 +68,9 @@ func (s *Session) jitter() time.Duration {
 
 // disconnected takes a DISCONNECT. It stands outside the count of messages.
 func (s *Session) disconnected(now time.Duration, m *protocol.Message, out []Output) []Output {
-	refusal := m.Code == protocol.ReasonInvalid || m.Code == protocol.ReasonVersion || m.Code == protocol.ReasonFull
-	// A broker that cannot read our READY cannot name its link either.
-	if m.Link != s.counters.number && (!refusal || s.phase != joining) {
+	// Link 0 is the present one: a broker that could not read what we said cannot
+	// name it.
+	if m.Link != 0 && m.Link != s.counters.number {
 		return append(out, drop(DropOtherLink))
 	}
 	if s.phase == leaving {
