@@ -26,8 +26,8 @@ type brokerCommand struct {
 	DefaultDeadline duration `default:"30s" help:"Deadline of plain ZeroMQ clients, which name none."`
 	DefaultService  string   `default:"default" help:"Service of plain ZeroMQ clients and workers, which name none."`
 
-	Dialects     []string `default:"prv1,plain,ppp,mdp01,mdp02" help:"What is spoken: prv1, plain (clients without a header), ppp (Paranoid Pirate workers), mdp01, mdp02 (Majordomo, both roles)."`
-	LegacyErrors string   `default:"silent" enum:"silent,text" help:"What a client gets whose dialect has no errors: silent, so that it times out and asks again; text, a reply that begins with PRIVATEER-ERROR."`
+	Dialects     []string `default:"prv1,plain,ppp,mdp01,mdp02" placeholder:"NAME,…" help:"What is spoken, of prv1, plain (clients without a header), ppp (Paranoid Pirate workers), mdp01 and mdp02 (Majordomo, both roles). Default: all. A body that looks like the header of what is not spoken is a body."`
+	LegacyErrors string   `default:"silent" enum:"silent,text" placeholder:"silent" help:"What a client gets whose dialect has no errors: silent, so that it times out and asks again; text, a reply that begins with PRIVATEER-ERROR."`
 
 	ReplayWindow   duration `default:"2m" help:"How long a finished reply is kept for a client that asks again."`
 	ReplayBytes    size     `default:"256MiB" help:"Most bytes kept for that."`

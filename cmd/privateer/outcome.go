@@ -34,6 +34,10 @@ type outcome struct {
 func do(ctx context.Context, cl *client.Client, r client.Request) outcome {
 	start := time.Now()
 	reply, err := cl.Do(ctx, r)
+	return newOutcome(ctx, start, reply, err)
+}
+
+func newOutcome(ctx context.Context, start time.Time, reply client.Reply, err error) outcome {
 	o := outcome{code: protocol.OK, certainty: protocol.Ran, took: time.Since(start)}
 	var ce *client.Error
 	switch {

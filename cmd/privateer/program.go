@@ -29,6 +29,7 @@ type program struct {
 	path  string
 	args  []string
 	procs proc.Set
+	parts bool // each line of its stdout goes out at once
 }
 
 func newProgram(command []string) (*program, error) {
@@ -51,17 +52,23 @@ func (p *program) Handle(ctx context.Context, r *worker.Request) ([][]byte, erro
 	stdout := &head{max: replyBytesMax, over: func() {
 		cancel(fmt.Errorf("the reply is over %d MiB", replyBytesMax>>20))
 	}}
+	lines := &liner{send: r.SendPart, over: cancel, max: replyBytesMax}
 	stderr := &tail{}
 	cmd := exec.Command(p.path)
 	cmd.Args = p.args
 	cmd.Env = environment(os.Environ(), r)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
+	if p.parts {
+		cmd.Stdout = lines
+	}
 	if len(r.Frames) > 0 {
 		cmd.Stdin = body(r.Frames)
 	}
 	err := p.procs.Run(ctx, cmd, termGrace)
 	var ee *exec.ExitError
 	switch {
+	case err == nil && p.parts:
+		return [][]byte{lines.rest}, nil
 	case err == nil:
 		return [][]byte{stdout.buf.Bytes()}, nil
 	case errors.Is(err, proc.ErrOver):

@@ -33,6 +33,7 @@ type requestCommand struct {
 	Header     []header       `sep:"none" placeholder:"K=V" help:"A header for the handler. May be given more than once."`
 	Repeat     countOrZero    `default:"1" help:"How often to send it, each time under a new id. 0: until stopped. Then stdout has a line for each outcome and the totals, no replies."`
 	Interval   durationOrZero `default:"0" help:"Wait between one outcome and the next request."`
+	Parts      bool           `help:"Take the reply in parts, and print each as it comes."`
 	JSON       bool           `help:"Print a JSON object for each outcome, the reply within, on a line of stdout."`
 
 	Service string  `arg:"" help:"Name of the service."`
@@ -52,11 +53,17 @@ func (c *requestCommand) Run() error {
 	if c.ID != nil && c.Repeat != 1 {
 		return usage(errors.New("--id names one request: it goes with --repeat 1 only"))
 	}
+	if c.Parts && (c.Repeat != 1 || c.JSON) {
+		return usage(errors.New("--parts prints one reply as it comes: it goes without --repeat and --json"))
+	}
 	body, err := c.body(os.Stdin)
 	if err != nil {
 		return usage(err)
 	}
 	log := c.logger()
+	if c.Parts {
+		return c.parts(log, c.request(body))
+	}
 	cl, err := client.New(c.config(log))
 	if err != nil {
 		return usage(asFlag(c, err))

@@ -17,6 +17,7 @@ type workerCommand struct {
 	TaskTimeout  durationOrZero `default:"0" help:"Longest time one request may take. 0: until its deadline."`
 	ReconnectMax duration       `default:"2s" help:"Longest wait before it connects again."`
 	DrainTimeout duration       `default:"10s" help:"How long it finishes what it holds once it is told to stop."`
+	Parts        bool           `help:"Send each line of COMMAND's stdout at once, as a part of the reply. Clients that take no parts get them all at the end."`
 	Echo         bool           `help:"Answer each request with its own body."`
 
 	Command []string `arg:"" optional:"" help:"Program to run for each request, with its arguments, after \"--\"."`
@@ -69,6 +70,8 @@ func (c *workerCommand) handler() (h worker.Handler, end func(), err error) {
 	switch {
 	case c.Echo && len(c.Command) > 0:
 		return nil, nil, errors.New("--echo and a COMMAND exclude each other: give one of them")
+	case c.Parts && len(c.Command) == 0:
+		return nil, nil, errors.New("--parts is about the output of a COMMAND: give one")
 	case c.Echo:
 		echo := func(_ context.Context, r *worker.Request) ([][]byte, error) { return r.Frames, nil }
 		return worker.FramesFunc(echo), func() {}, nil
@@ -79,5 +82,6 @@ func (c *workerCommand) handler() (h worker.Handler, end func(), err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	p.parts = c.Parts
 	return p, p.procs.KillAll, nil
 }
