@@ -42,7 +42,8 @@ build: deps ## build ./bin/privateer
 demo: build ## build, then play the demo: one worker is killed, one frozen, no request is lost
 	./bin/privateer demo
 
-test: deps ## vet, then all tests: unit, race, fuzz seeds, command line, integration
+test: deps ## vet, then all tests: unit, race, fuzz seeds, command line, integration, examples
+	@scripts/deps-python
 	$(GO) vet ./...
 	CGO_ENABLED=0 $(GO) test -timeout=$(TEST_TIMEOUT) $(PURE_PKGS)
 	$(GO) test -race -shuffle=on -timeout=$(TEST_TIMEOUT) ./...

@@ -26,8 +26,8 @@ func TestReadme(t *testing.T) {
 	}
 	programs := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(text, -1)
 	commands := regexp.MustCompile(`(?m)^    \./bin/privateer (.*)$`).FindAllSubmatch(text, -1)
-	if len(programs) != 2 || len(commands) != 4 {
-		t.Fatalf("%d programs and %d commands in README.md, want 2 and 4", len(programs), len(commands))
+	if len(programs) != 2 || len(commands) != 6 {
+		t.Fatalf("%d programs and %d commands in README.md, want 2 and 6", len(programs), len(commands))
 	}
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "privateer")
@@ -53,8 +53,9 @@ func TestReadme(t *testing.T) {
 			inBackground(t, binary, args...)
 			continue
 		}
-		if out := output(ctx, t, binary, args...); out != "hello" {
-			t.Errorf("%v printed %q, want %q", args, out, "hello")
+		want := map[string]string{"echo": "hello", "--parts": "1\n2\n3\n4\n5\n"}[args[1]]
+		if out := output(ctx, t, binary, args...); out != want || want == "" {
+			t.Errorf("%v printed %q, want %q", args, out, want)
 		}
 	}
 	inBackground(t, paths[0])
