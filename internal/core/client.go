@@ -327,68 +327,6 @@ func (c *Core) bringBody(r *request, from Peer, m *protocol.Message) bool {
 	return true
 }
 
-// cancel takes a client's CANCEL. It counts only from the instance that owns
-// the id; it is always answered, for the client repeats it until then.
-func (c *Core) cancel(from Peer, m *protocol.Message) {
-	c.counters.Cancels++
-	here := route{instance: m.Instance, try: m.Number, peer: from}
-	if f := c.finished[m.ID]; f != nil {
-		c.replay(f, from, m)
-		return
-	}
-	c.bury(m)
-	r := c.requests[m.ID]
-	if r == nil || r.owner != m.Instance {
-		if r != nil {
-			c.drop(DropForeignCancel, m.ID)
-		}
-		c.answer(m.ID, here, outcome{code: protocol.Cancelled, certainty: protocol.MaybeStarted, text: "withdrawn by its client"})
-		return
-	}
-	if rt := r.route(m.Instance); rt != nil {
-		*rt = here
-	}
-	c.withdraw(r, "withdrawn by its client")
-}
-
-// A tomb remembers a CANCEL until the deadline it named, so that a REQUEST
-// which it has overtaken starts nothing, and a claim of its id is cancelled.
-type tomb struct {
-	id       protocol.ID
-	instance uint64
-	try      uint32
-	timer    timer
-}
-
-func (t *tomb) covers(instance uint64, try uint32) bool {
-	return t.instance == instance && try <= t.try
-}
-
-func (c *Core) bury(m *protocol.Message) {
-	t := c.tombs[m.ID]
-	switch {
-	case t != nil && t.instance == m.Instance:
-		t.try = max(t.try, m.Number)
-		return
-	case t != nil:
-		t.instance, t.try = m.Instance, m.Number
-	case len(c.tombs) >= c.cfg.MaxQueue:
-		c.drop(DropTombstone, m.ID)
-		return
-	default:
-		t = &tomb{id: m.ID, instance: m.Instance, try: m.Number}
-		t.timer.owner = t
-		c.tombs[m.ID] = t
-	}
-	left := fromMS(m.RemainingMS)
-	if left == 0 {
-		left = c.cfg.DefaultDeadline
-	}
-	c.wheel.set(&t.timer, c.now+left+c.cfg.Heartbeat)
-}
-
-func (c *Core) tombDue(t *tomb) { delete(c.tombs, t.id) }
-
 // retryAfter spreads refused clients over half a second and more.
 func (c *Core) retryAfter(id protocol.ID) time.Duration {
 	return overloadWait + time.Duration(mix(id, 0)%uint64(overloadWait))

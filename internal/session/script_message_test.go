@@ -114,3 +114,61 @@ func (d *driver) remember(n uint64) {
 		d.t.Fatal(err)
 	}
 }
+
+func describe(m *protocol.Message) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %d/%d ack=%d", m.Command, m.Link, m.Seq, m.Ack)
+	if m.Epoch != 0 && m.ID.IsZero() {
+		fmt.Fprintf(&b, " epoch=%d", m.Epoch)
+	}
+	if !m.ID.IsZero() {
+		fmt.Fprintf(&b, " %s", name(fenceOf(m)))
+	}
+	switch m.Command {
+	case protocol.Reply, protocol.Disconnect:
+		fmt.Fprintf(&b, " %s", protocol.CodeName(m.Command, m.Code))
+	case protocol.Ready:
+		fmt.Fprintf(&b, " part=%d credit=%d services=%d", m.Part, m.Credit, len(m.Services))
+	case protocol.Heartbeat:
+		fmt.Fprintf(&b, " credit=%d", m.Credit)
+	}
+	b.WriteString(flagNames(m.Flags))
+	if v := m.Stream; v.Run != 0 {
+		fmt.Fprintf(&b, " run=%d part=%d", v.Run, v.Part)
+	}
+	if m.Command == protocol.Reply && len(m.Body) > 1 {
+		fmt.Fprintf(&b, " frames=%d", len(m.Body))
+	}
+	if text := m.Meta.Get(protocol.MetaErrorText); text != "" {
+		fmt.Fprintf(&b, " %q", text)
+	}
+	for i, e := range m.Entries {
+		if i == 4 {
+			fmt.Fprintf(&b, " … %d entries", len(m.Entries))
+			break
+		}
+		fmt.Fprintf(&b, " [%s %s%s]", name(Fence{e.ID, e.Attempt, e.Epoch}), e.State, flagNames(e.Flags))
+	}
+	return b.String()
+}
+
+var flagList = []struct {
+	f    protocol.Flags
+	name string
+}{
+	{protocol.AtMostOnce, "at-most-once"}, {protocol.MaybeRerun, "maybe-rerun"},
+	{protocol.Partial, "partial"}, {protocol.MaybeSent, "again"},
+	{protocol.ReplayOnly, "replay-only"}, {protocol.FromKept, "from-kept"},
+	{protocol.CtxCancelled, "ctx-cancelled"}, {protocol.Started, "started"},
+	{protocol.Last, "last"}, {protocol.Draining, "draining"},
+}
+
+func flagNames(f protocol.Flags) string {
+	var s string
+	for _, v := range flagList {
+		if f.Has(v.f) {
+			s += " " + v.name
+		}
+	}
+	return s
+}
