@@ -94,9 +94,9 @@ func (c *Core) checkServices(open map[*service]int) error {
 		switch {
 		case s.open != open[s] || s.live != live:
 			return fmt.Errorf("service %s: open %d, counted %d; live %d, counted %d", name, s.open, open[s], s.live, live)
-		case s.open == 0 && s.members.size == 0:
+		case s.open == 0 && s.members.size == 0 && !s.paused:
 			return fmt.Errorf("service %s is of no use", name)
-		case s.front() != nil && idle != nil && !c.leaving:
+		case s.front() != nil && idle != nil && !c.leaving && !s.paused:
 			return fmt.Errorf("service %s: a request waits while worker %x is free", name, idle.w.instance)
 		case s.reserved != nil && (s.reserved.reserved != s || s.lone.size == 0):
 			return fmt.Errorf("service %s: a worker is reserved for nothing", name)

@@ -70,7 +70,7 @@ func (c *Core) rival(r *request, w *worker, e *protocol.Entry, f fence) {
 func (c *Core) takeRival(r *request) bool {
 	w, f := r.rival, r.rivalRun
 	r.rival = nil
-	if w == nil || c.workers[w.instance] != w {
+	if w == nil || c.workers[w.instance] != w || w.going {
 		return false
 	}
 	if g, ok := w.ghosts[f]; !ok || g.cancel != 0 {
@@ -242,7 +242,7 @@ func (c *Core) adopt(r *request, w *worker, e *protocol.Entry) {
 	c.unplace(r)
 	c.counters.Adopted++
 	r.run = c.newRun()
-	*r.run = run{w: w, before: true, attempt: e.Attempt, epoch: e.Epoch, seen: w.lists, adopted: true,
+	*r.run = run{w: w, before: true, attempt: e.Attempt, epoch: e.Epoch, seen: w.lists, adopted: true, at: c.now,
 		over: e.Flags.Has(protocol.CtxCancelled)}
 	r.handed = true
 	r.attempt = max(r.attempt, e.Attempt)
@@ -263,7 +263,7 @@ func (c *Core) keep(r *request, w *worker, e *protocol.Entry) {
 	c.stopOther(r, w)
 	c.unplace(r)
 	r.run = c.newRun()
-	*r.run = run{w: w, before: true, attempt: e.Attempt, epoch: e.Epoch, seen: w.lists, adopted: true}
+	*r.run = run{w: w, before: true, attempt: e.Attempt, epoch: e.Epoch, seen: w.lists, adopted: true, at: c.now}
 	r.handed = true
 	r.attempt = max(r.attempt, e.Attempt)
 	r.enter(kept)

@@ -165,7 +165,7 @@ func (c *Core) first(from Peer, m *protocol.Message, size int64) {
 	c.hear(r, from, m)
 	c.requests[r.id] = r
 	c.counters.Accepted++
-	c.event(Event{What: EventAccepted, ID: r.id, Service: s.name})
+	c.event(Event{What: EventAccepted, ID: r.id, Service: s.name, Behind: s.queuedRequests()})
 	c.accepted(r, from, m)
 	switch {
 	case rerun && r.atMostOnce():

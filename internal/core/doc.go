@@ -39,6 +39,7 @@
 //	assigned  done      REPLY, deadline, cancel, end of interest, no attempts left
 //	kept      queued    the worker that kept the reply is lost
 //	kept      waiting   the same, in the recovery window: another worker may have it
+//	kept      assigned  the same, while another worker runs it still
 //	kept      orphan    the same, while its body is not known here
 //	kept      done      the kept REPLY, or GONE; deadline: GONE, if nobody has asked, cancel, end of interest
 //	orphan    queued    a retry brings the body

@@ -43,8 +43,7 @@ func (f *foe) step() {
 	case 3, 4, 5, 6, 7:
 		out = f.work()
 	case 8:
-		out = f.core.Disconnected(f.now, nil)
-		f.log("disconnected")
+		out = f.operate()
 	case 9:
 		if f.pick(8) == 0 {
 			gap := time.Duration(f.pick(8)) * time.Second
@@ -61,6 +60,25 @@ func (f *foe) step() {
 	if err := f.core.Check(); err != nil {
 		f.t.Fatalf("%v\nafter:\n%s", err, f.story())
 	}
+}
+
+// operate is what happens seldom: a connection ends, an operator acts.
+func (f *foe) operate() (out []Output) {
+	switch f.pick(4) {
+	case 0:
+		on, name := f.pick(2) == 0, string(rune('a'+f.pick(3)))
+		f.log("pause %s: %t", name, on)
+		out, _ = f.core.Pause(f.now, name, on, nil)
+	case 1:
+		id := f.id()
+		f.log("operator cancels %s", name(id))
+		out, _ = f.core.Withdraw(f.now, id, nil)
+		f.core.Find(f.now, f.id())
+	default:
+		out = f.core.Disconnected(f.now, nil)
+		f.log("disconnected")
+	}
+	return out
 }
 
 func (f *foe) log(format string, args ...any) {

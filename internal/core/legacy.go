@@ -55,7 +55,7 @@ func (c *Core) fromStranger(from Peer, m *protocol.Message) {
 // often such a worker means to send one, and many send none while they work.
 func (c *Core) learn(w *worker) {
 	now := max(c.running(), 1)
-	if r := w.runs.head; r != nil && now-r.run.handedAt > c.cfg.Heartbeat {
+	if r := w.runs.head; r != nil && c.now-r.run.at > c.cfg.Heartbeat {
 		w.beatsBusy = true
 	}
 	switch {

@@ -82,6 +82,7 @@ func (c *Core) lose(w *worker, why string) {
 // takeBack charges w's requests with the loss and hands them on, in the order
 // they had.
 func (c *Core) takeBack(w *worker, why string) {
+	w.going = true
 	for w.runs.head != nil {
 		c.charge(w.runs.head, w, why, true)
 	}
@@ -259,6 +260,7 @@ func (c *Core) neverTaken(r *request) {
 // handed back before; the rest is handed on at once.
 func (c *Core) leave(w *worker, m *protocol.Message) {
 	c.event(Event{What: EventWorkerLeft, Worker: w.instance})
+	w.going = true
 	clear(w.ghosts)
 	if !w.legacy { // which has no list
 		c.takeList(w, m.Entries)

@@ -1,6 +1,10 @@
 package core
 
-import "github.com/privateer-mq/privateer/protocol"
+import (
+	"time"
+
+	"github.com/privateer-mq/privateer/protocol"
+)
 
 // A Side is a role: what a peer is to this broker.
 type Side uint8
@@ -82,6 +86,8 @@ const (
 	EventStopped       What = "broker_was_stopped"
 	EventWindowOver    What = "recovery_window_over"
 	EventDraining      What = "draining"
+	EventPaused        What = "service_paused"
+	EventResumed       What = "service_resumed"
 	EventProtocol      What = "protocol_error"
 )
 
@@ -118,7 +124,9 @@ type Event struct {
 	Worker  uint64 // instance
 	Attempt uint32
 	Code    protocol.Code
-	Reason  string // constant text, or the text of a protocol error
+	Took    time.Duration // handed out, finished: since it was accepted
+	Behind  int           // accepted: requests of its service that wait already
+	Reason  string        // constant text, or the text of a protocol error
 }
 
 func (c *Core) event(e Event) { c.out = append(c.out, Output{Kind: Note, Event: e}) }

@@ -32,7 +32,7 @@ var legal = [...]uint16{
 	backoff:  1<<queued | 1<<waiting | 1<<assigned | 1<<kept | 1<<done,
 	waiting:  1<<queued | 1<<assigned | 1<<kept | 1<<done,
 	assigned: 1<<assigned | 1<<waiting | 1<<queued | 1<<backoff | 1<<orphan | 1<<kept | 1<<done,
-	kept:     1<<queued | 1<<waiting | 1<<orphan | 1<<done,
+	kept:     1<<assigned | 1<<queued | 1<<waiting | 1<<orphan | 1<<done,
 	orphan:   1<<queued | 1<<waiting | 1<<assigned | 1<<kept | 1<<done,
 	done:     0,
 }
@@ -113,8 +113,7 @@ type run struct {
 	lease   time.Duration // allowed without progress; 0: until the deadline
 	leaseAt time.Duration // running time at which it ends
 	seen    uint32        // the worker's list that named it last
-
-	handedAt time.Duration // legacy: running time of the hand-over
+	at      time.Duration // when it was handed out, or taken up
 }
 
 // sparesMax bounds the requests and runs that are kept for use again.

@@ -85,9 +85,24 @@ func testConfig() Config {
 		ReconnectMax: 2 * time.Second, Retention: 30 * time.Second}
 }
 
-func play(t *testing.T, script string) string {
+func newStage(t *testing.T) *stage {
 	s := &stage{t: t, cfg: testConfig(), peers: map[string]*actor{}}
 	s.core = New(s.cfg, 0)
+	return s
+}
+
+// run plays some lines.
+func (s *stage) run(lines ...string) {
+	for _, line := range lines {
+		s.step(strings.Fields(line))
+		if err := s.core.Check(); err != nil {
+			s.t.Fatalf("%q: %v", line, err)
+		}
+	}
+}
+
+func play(t *testing.T, script string) string {
+	s := newStage(t)
 	for _, line := range strings.Split(strings.TrimRight(script, "\n"), "\n") {
 		s.line++
 		if strings.HasPrefix(line, "    ") {

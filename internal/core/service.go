@@ -19,8 +19,9 @@ type service struct {
 	// its own list.
 	offers   list[*offer]
 	members  list[*member]
-	live     int // members whose worker takes requests, or will
-	open     int // open requests that name this service
+	paused   bool // nothing is handed out
+	live     int  // members whose worker takes requests, or will
+	open     int  // open requests that name this service
 	reserved *worker
 	dirty    bool
 }
@@ -71,7 +72,7 @@ func (c *Core) service(name []byte) *service {
 // sweepService forgets s if nothing refers to it, so that names seen once do
 // not use up the bound for ever.
 func (c *Core) sweepService(s *service) {
-	if s.open == 0 && s.members.size == 0 && s.name != "" {
+	if s.open == 0 && s.members.size == 0 && s.name != "" && !s.paused {
 		delete(c.services, s.name)
 	}
 }
@@ -190,7 +191,7 @@ func (c *Core) offerLone(w *worker) {
 // match hands out what waits at s, as far as there is credit: to the worker
 // that was used least recently.
 func (c *Core) match(s *service) {
-	if c.leaving {
+	if c.leaving || s.paused {
 		return
 	}
 	for s.lone.head != nil && c.dispatchLone(s) {
@@ -291,7 +292,7 @@ func (c *Core) handOut(r *request, w *worker) {
 	r.attempt++
 	lease := c.lease(w)
 	r.run = c.newRun()
-	*r.run = run{w: w, before: r.handed, attempt: r.attempt, epoch: c.cfg.Epoch, lease: lease, seen: w.lists}
+	*r.run = run{w: w, before: r.handed, attempt: r.attempt, epoch: c.cfg.Epoch, lease: lease, seen: w.lists, at: c.now}
 	r.enter(assigned)
 	// An id that was forgotten and is asked for again counts its attempts anew:
 	// what was taken of its earlier life says nothing of this one.
@@ -301,11 +302,10 @@ func (c *Core) handOut(r *request, w *worker) {
 	if w.legacy { // it says nothing when it starts
 		r.run.started = true
 		r.run.leaseAt = c.running() + lease
-		r.run.handedAt = c.running()
 	}
 	c.leaveParts(r)
 	flags := r.flags&(protocol.AtMostOnce|protocol.Partial) | protocol.Flags(0).With(protocol.MaybeRerun, r.rerun)
-	c.event(Event{What: EventHandedOut, ID: r.id, Service: r.svc.name, Worker: w.instance, Attempt: r.attempt})
+	c.event(Event{What: EventHandedOut, ID: r.id, Service: r.svc.name, Worker: w.instance, Attempt: r.attempt, Took: c.now - r.accepted})
 	if r.rerun {
 		c.counters.MaybeReruns++
 		c.event(Event{What: EventRerun, ID: r.id, Worker: w.instance, Attempt: r.attempt})

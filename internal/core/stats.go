@@ -58,15 +58,23 @@ func (c *Core) Gauges() Gauges {
 type ServiceInfo struct {
 	Name    string
 	Queued  int
-	Workers int           // live
+	Workers int // live
+	Running int // requests that workers hold
+	Paused  bool
 	Oldest  time.Duration // since the oldest queued request was accepted; 0: none
 }
 
 // Services lists the services by name.
 func (c *Core) Services(now time.Duration) []ServiceInfo {
+	running := map[*service]int{}
+	for _, w := range c.workers {
+		for r := w.runs.head; r != nil; r = r.home.next {
+			running[r.svc]++
+		}
+	}
 	all := make([]ServiceInfo, 0, len(c.services))
 	for _, s := range c.services {
-		info := ServiceInfo{Name: s.name, Queued: s.queuedRequests(), Workers: s.live}
+		info := ServiceInfo{Name: s.name, Queued: s.queuedRequests(), Workers: s.live, Running: running[s], Paused: s.paused}
 		for _, l := range []*list[*request]{&s.lone, &s.queue[0], &s.queue[1], &s.queue[2]} {
 			if l.head != nil {
 				info.Oldest = max(info.Oldest, now-l.head.accepted)

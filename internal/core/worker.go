@@ -22,6 +22,7 @@ type worker struct {
 	peer     Peer
 	instance uint64
 	legacy   bool // does not speak PRV1
+	going    bool // what it holds is being taken from it
 	state    linkState
 	timer    timer // the next heartbeat to it, or judgement on it
 
