@@ -51,7 +51,11 @@ func (c *Core) finish(r *request, o outcome) {
 	c.leaveBody(r)
 	c.sweepService(r.svc)
 	c.counters.Outcomes[o.code]++
-	c.event(Event{What: EventFinished, ID: r.id, Service: r.svc.name, Attempt: o.attempt, Code: o.code, Took: c.now - r.accepted})
+	why := o.text
+	if why == "" && o.code != protocol.OK {
+		why = o.meta.Get(protocol.MetaErrorText)
+	}
+	c.event(Event{What: EventFinished, ID: r.id, Service: r.svc.name, Attempt: o.attempt, Code: o.code, Took: c.now - r.accepted, Reason: why})
 	c.answerAll(r, o)
 	plain := r.plain
 	f := finished{id: r.id, code: o.code, certainty: o.certainty, retryable: o.retryable, attempt: o.attempt,

@@ -328,7 +328,11 @@ func (c *Core) requeue(r *request, rerun bool, why string) {
 		return
 	}
 	c.counters.Requeued++
-	c.event(Event{What: EventRequeued, ID: r.id, Service: r.svc.name, Attempt: r.attempt, Reason: why})
+	e := Event{What: EventRequeued, ID: r.id, Service: r.svc.name, Attempt: r.attempt, Reason: why}
+	if n := len(r.lostWith); n > 0 && why == "worker lost" {
+		e.Worker = r.lostWith[n-1]
+	}
+	c.event(e)
 	if c.takeRival(r) {
 		return
 	}
