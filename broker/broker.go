@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,9 @@ var ErrNotRunning = errors.New("broker: not running")
 // ErrNoDeadLetter is returned by Requeue and Drop for an id they do not know.
 var ErrNoDeadLetter = errors.New("broker: no dead letter with that id")
 
+// ErrNoRoom is returned by Requeue while the queue is full.
+var ErrNoRoom = errors.New("broker: the queue is full")
+
 // A Broker is one broker. Its methods are safe for concurrent use. Run may be
 // called once.
 type Broker struct {
@@ -33,6 +37,16 @@ type Broker struct {
 	asks  chan func(*loop)
 	host  atomic.Pointer[link.Host]
 	addrs atomic.Pointer[[2]string]
+
+	// For the admin listener.
+	admin    atomic.Pointer[admin]
+	metrics  *metrics     // nil where there is no listener
+	page     http.Handler // what it shows at /
+	started  time.Time
+	epoch    atomic.Uint64
+	ticked   atomic.Int64 // when the loop turned last, since started
+	stopping atomic.Bool
+	drain    context.CancelFunc
 }
 
 // New returns a broker, or an error that names the field of cfg that is out
@@ -42,7 +56,11 @@ func New(cfg Config) (*Broker, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return &Broker{cfg: cfg, ready: make(chan struct{}), done: make(chan struct{}), asks: make(chan func(*loop), 64)}, nil
+	b := &Broker{cfg: cfg, ready: make(chan struct{}), done: make(chan struct{}), asks: make(chan func(*loop), 64)}
+	if cfg.Admin != "" {
+		b.metrics = newMetrics(b)
+	}
+	return b, nil
 }
 
 // Run binds the ports and serves until ctx is done; then it drains: nothing
@@ -54,10 +72,15 @@ func (b *Broker) Run(ctx context.Context) error {
 		return errors.New("broker: Run was called before; make a new Broker")
 	}
 	defer close(b.done)
+	ctx, b.drain = context.WithCancel(ctx)
+	defer b.drain()
 	l, err := b.open()
 	if err != nil {
 		return err
 	}
+	defer b.admin.Load().close() // last of all
+	stopping := context.AfterFunc(ctx, func() { b.stopping.Store(true) })
+	defer stopping()
 	stop := context.AfterFunc(ctx, l.host.Wake)
 	defer stop()
 	l.run(ctx)
@@ -88,6 +111,16 @@ func (b *Broker) open() (*loop, error) {
 	}
 	start := time.Now()
 	l := &loop{b: b, cfg: &b.cfg, host: host, ports: [2]link.Link{front, back}, start: start, epoch: randomEpoch(), drops: map[core.What]uint64{}}
+	b.started = start
+	b.epoch.Store(l.epoch)
+	if b.cfg.Admin != "" {
+		l.recorder = newRecorder(b.cfg.RecorderSteps)
+	}
+	a, err := openAdmin(b)
+	if err != nil {
+		return nil, errors.Join(err, host.Close())
+	}
+	b.admin.Store(a)
 	l.core = core.New(b.cfg.core(l.epoch), 0)
 	b.host.Store(&host)
 	b.addrs.Store(&[2]string{front.Addr(), back.Addr()})
@@ -106,6 +139,15 @@ func (b *Broker) Addrs() (frontend, backend string) {
 		return a[0], a[1]
 	}
 	return "", ""
+}
+
+// AdminAddr is where the admin listener is bound, with the port filled in where
+// 0 was asked for; empty where there is none, and before Ready.
+func (b *Broker) AdminAddr() string {
+	if a := b.admin.Load(); a != nil {
+		return a.listener.Addr().String()
+	}
+	return ""
 }
 
 // ask runs f on the loop and waits for it.
@@ -159,18 +201,24 @@ func (b *Broker) DeadLetters() ([]DeadLetter, error) {
 }
 
 // Requeue queues a dead letter again, under the new id it returns: its outcome
-// is kept for whoever asks by that id. Errors: ErrNotRunning, ErrNoDeadLetter.
+// is kept for whoever asks by that id. Errors: ErrNotRunning, ErrNoDeadLetter,
+// ErrNoRoom.
 func (b *Broker) Requeue(id protocol.ID) (protocol.ID, error) {
 	fresh := newID()
-	found := false
+	found, queued := false, false
 	if err := b.ask(func(l *loop) {
-		l.out, found = l.core.RequeueDead(l.now(), id, fresh, l.out)
+		info, _ := l.core.Find(l.now(), id)
+		found = info.Dead
+		l.out, queued = l.core.RequeueDead(l.now(), id, fresh, l.out)
 		l.deliver()
 	}); err != nil {
 		return protocol.ID{}, err
 	}
-	if !found {
+	switch {
+	case !found:
 		return protocol.ID{}, ErrNoDeadLetter
+	case !queued:
+		return protocol.ID{}, ErrNoRoom
 	}
 	return fresh, nil
 }

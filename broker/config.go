@@ -70,6 +70,19 @@ type Config struct {
 	// LegacyErrors is what a client gets whose dialect has no errors. Default:
 	// Silent.
 	LegacyErrors LegacyErrors
+	// Admin is HOST:PORT of the admin listener: metrics, API and page over HTTP.
+	// Empty, the default: there is none, and nothing is recorded for it.
+	Admin string
+	// AdminTokenFile holds the token that the admin listener asks for. Without
+	// one it must listen on loopback.
+	AdminTokenFile string
+	// AdminPprof lets the admin listener show Go's profiles at /debug/pprof/.
+	AdminPprof bool
+	// RecorderSteps is how many steps in the lives of requests the admin listener
+	// remembers, all requests together; about 130 bytes each. Default 50,000.
+	RecorderSteps int
+	// Version and Commit are told by the admin listener.
+	Version, Commit string
 	// Insecure says that listening beyond loopback is meant, and silences the
 	// warning about it.
 	Insecure bool
@@ -130,6 +143,8 @@ func (c Config) withDefaults() Config {
 	c.RecoveryWindow = cmp.Or(c.RecoveryWindow, 8*time.Second)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 10*time.Second)
 	c.LegacyErrors = cmp.Or(c.LegacyErrors, Silent)
+	c.RecorderSteps = cmp.Or(c.RecorderSteps, 50_000)
+	c.Version, c.Commit = cmp.Or(c.Version, "dev"), cmp.Or(c.Commit, "unknown")
 	if len(c.Dialects) == 0 {
 		c.Dialects = protocol.DialectNames()
 	}
@@ -162,6 +177,7 @@ func (c *Config) validate() error {
 		{c.ReplayBytes < 0, "ReplayBytes", "not negative", c.ReplayBytes},
 		{c.RecoveryWindow < 0, "RecoveryWindow", "not negative", c.RecoveryWindow},
 		{c.DrainTimeout < 0, "DrainTimeout", "not negative", c.DrainTimeout},
+		{c.RecorderSteps < 1 || c.RecorderSteps > 10_000_000, "RecorderSteps", "1 to 10,000,000", c.RecorderSteps},
 		{unknown != "", "Dialects", "some of " + strings.Join(protocol.DialectNames(), ", "), unknown},
 		{c.LegacyErrors != Silent && c.LegacyErrors != Text, "LegacyErrors", "silent or text", c.LegacyErrors},
 	} {

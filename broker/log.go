@@ -15,7 +15,7 @@ func (l *loop) announce(front, back string) {
 	log := &l.cfg.Logger
 	log.Info().Str("state", "listening").Str("frontend", front).Str("backend", back).
 		Strs("frontends", l.cfg.Frontends).Strs("backends", l.cfg.Backends).
-		Str("epoch", workerName(l.epoch)).Str("libzmq", zmqlink.Version()).Msg("broker listening")
+		Str("admin", l.b.AdminAddr()).Str("epoch", workerName(l.epoch)).Str("libzmq", zmqlink.Version()).Msg("broker listening")
 	if l.cfg.Insecure {
 		return
 	}

@@ -16,6 +16,7 @@ const (
 	roundsMax   = 64  // batches taken before a turn ends, after a stop
 	waitMax     = 100 * time.Millisecond
 	drainedPoll = 10 * time.Millisecond
+	asksMax     = 8                      // questions from other goroutines that one turn answers
 	lateMin     = 50 * time.Millisecond  // a turn so late is told to the core
 	farewell    = 200 * time.Millisecond // after the last answer, before the ports are closed
 )
@@ -23,15 +24,18 @@ const (
 // A loop owns both ports and the core: one goroutine, no lock. A turn reads
 // the clock, takes what has arrived, lets the core fire what is due, and sends.
 type loop struct {
-	b      *Broker
-	cfg    *Config
-	host   link.Host
-	ports  [2]link.Link // by protocol.Port
-	core   *core.Core
-	start  time.Time
-	epoch  uint64
-	drops  map[core.What]uint64
-	warned limiter
+	b        *Broker
+	cfg      *Config
+	host     link.Host
+	ports    [2]link.Link // by protocol.Port
+	core     *core.Core
+	start    time.Time
+	epoch    uint64
+	drops    map[core.What]uint64
+	recorder *recorder // nil where nobody can ask
+	pace     pace
+	clock    time.Duration // read last
+	warned   limiter
 
 	in     []link.Message
 	msg    protocol.Message
@@ -40,12 +44,16 @@ type loop struct {
 	buf    []byte
 }
 
-func (l *loop) now() time.Duration { return time.Since(l.start) }
+func (l *loop) now() time.Duration {
+	l.clock = time.Since(l.start)
+	return l.clock
+}
 
 // run turns until ctx is done and what is held is finished, or the drain
 // time-out has come.
 func (l *loop) run(ctx context.Context) {
 	woke := l.now()
+	began := woke
 	var drainEnd time.Duration
 	for {
 		if drainEnd == 0 && ctx.Err() != nil {
@@ -61,10 +69,23 @@ func (l *loop) run(ctx context.Context) {
 			return
 		}
 		wait := l.wait(drainEnd)
-		woke = l.now() + wait
+		slept := l.now()
+		woke = slept + wait
 		if err := l.host.Wait(wait); err != nil {
 			l.cfg.Logger.Error().Err(err).Msg("waiting for messages failed")
 		}
+		worked := slept - began
+		began = l.now()
+		l.turned(began, max(began-woke, 0), worked, began-slept)
+	}
+}
+
+// turned notes how the loop keeps up.
+func (l *loop) turned(now, lag, worked, waited time.Duration) {
+	l.b.ticked.Store(int64(now))
+	l.pace.turned(now, lag, worked, waited)
+	if m := l.b.metrics; m != nil {
+		m.lag.Observe(lag.Seconds())
 	}
 }
 
@@ -82,6 +103,9 @@ func (l *loop) farewell(end time.Duration) {
 // wait is the time until the next turn is needed, if nothing arrives.
 func (l *loop) wait(drainEnd time.Duration) time.Duration {
 	wait := min(waitMax, l.cfg.Heartbeat)
+	if len(l.b.asks) > 0 {
+		wait = 0
+	}
 	now := l.now()
 	if at, ok := l.core.Deadline(); ok {
 		wait = min(wait, max(at-now, 0))
@@ -108,13 +132,14 @@ func (l *loop) turn(woke time.Duration) {
 			break
 		}
 	}
-	for asked := true; asked; {
+	for range asksMax { // the others have to wait for the next turn
 		select {
 		case f := <-l.b.asks:
 			f(l)
+			continue
 		default:
-			asked = false
 		}
+		break
 	}
 	l.out = l.core.Tick(l.now(), l.out)
 	l.deliver()
@@ -146,6 +171,9 @@ func (l *loop) take(at protocol.Port) bool {
 // read passes one message to the core, whatever dialect it is in.
 func (l *loop) read(now time.Duration, at protocol.Port, m *link.Message) {
 	o, err := protocol.Read(at, m.Frames, l.cfg.dialects, &l.msg)
+	if err != nil && l.b.metrics != nil {
+		l.b.metrics.broke(err)
+	}
 	from := core.Peer{ID: m.Peer, Port: at, Dialect: o.Dialect, Envelope: o.Envelope}
 	switch {
 	case err != nil && o.Worker:
@@ -173,7 +201,14 @@ func (l *loop) deliver() {
 			l.send(i)
 		case core.Drop:
 			l.drops[o.Event.What]++
+			if l.recorder != nil {
+				l.recorder.add(l.clock, &o.Event)
+			}
 		case core.Note:
+			if l.recorder != nil {
+				l.recorder.add(l.clock, &o.Event)
+				l.b.metrics.note(&o.Event)
+			}
 			l.note(&o.Event)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,14 +21,14 @@ func TestParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, broker.Config{})
 		defer r.end()
-		made := 0
+		var made atomic.Int32
 		stop := r.worker(worker.Config{Services: []string{"count"}}, worker.HandlerFunc(func(_ context.Context, q *worker.Request) ([]byte, error) {
-			made = 0
+			made.Store(0)
 			for i := range 50 {
 				if err := q.SendPart(fmt.Appendf(nil, "%d", i)); err != nil {
 					return nil, err
 				}
-				made++
+				made.Add(1)
 			}
 			return []byte("end"), nil
 		}))
@@ -49,8 +50,8 @@ func TestParts(t *testing.T) {
 			}
 			if n == 3 {
 				time.Sleep(time.Second)
-				if made > 3+16+1 {
-					t.Errorf("%d parts made while 3 were taken", made)
+				if n := made.Load(); n > 3+16+1 {
+					t.Errorf("%d parts made while 3 were taken", n)
 				}
 			}
 		}

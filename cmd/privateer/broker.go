@@ -34,6 +34,11 @@ type brokerCommand struct {
 	RecoveryWindow duration `default:"8s" help:"How long after its start the broker waits for workers to say what they hold."`
 	DrainTimeout   duration `default:"10s" help:"How long it finishes what it holds once it is told to stop."`
 
+	Admin          string `placeholder:"HOST:PORT" help:"Where to show metrics, the admin API and a web page, over HTTP. Beyond loopback it needs --admin-token-file. Default: nowhere."`
+	AdminTokenFile string `placeholder:"FILE" help:"A file with the token, of 16 characters or more, that the admin listener asks for."`
+	AdminPprof     bool   `help:"Show Go's profiles at /debug/pprof/ of the admin listener, too."`
+	RecorderSteps  count  `default:"50000" help:"Steps in the lives of requests that the admin listener remembers, about 130 bytes each."`
+
 	Insecure bool `help:"Listening beyond this machine without keys is meant: do not warn."`
 }
 
@@ -60,6 +65,12 @@ func (c *brokerCommand) Run() error {
 		ReplayBytes:     int64(c.ReplayBytes),
 		RecoveryWindow:  time.Duration(c.RecoveryWindow),
 		DrainTimeout:    time.Duration(c.DrainTimeout),
+		Admin:           c.Admin,
+		AdminTokenFile:  c.AdminTokenFile,
+		AdminPprof:      c.AdminPprof,
+		RecorderSteps:   int(c.RecorderSteps),
+		Version:         version,
+		Commit:          commit,
 		Insecure:        c.Insecure,
 		Logger:          log,
 	})

@@ -1,0 +1,161 @@
+package broker_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"reflect"
+	"sort"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/privateer-mq/privateer/broker"
+	"github.com/privateer-mq/privateer/client"
+	"github.com/privateer-mq/privateer/internal/adminapi"
+	"github.com/privateer-mq/privateer/worker"
+)
+
+// TestMetrics: each is there, and those that documents name exist.
+func TestMetrics(t *testing.T) {
+	a := startAdmin(t, broker.Config{})
+	stop := a.worker(worker.Config{Services: []string{"echo"}}, worker.HandlerFunc(func(_ context.Context, r *worker.Request) ([]byte, error) { return r.Body(), nil }))
+	defer stop()
+	p := a.pipeline(client.Config{})
+	defer p.Close()
+	if _, err := p.Do(t.Context(), client.Request{Service: "echo", Body: []byte("x")}); err != nil {
+		t.Fatal(err)
+	}
+	_, text := a.call("GET", "/metrics", "")
+	for _, line := range []string{
+		`privateer_requests_total{outcome="ok",service="echo"} 1`, `privateer_queue_depth{service="echo"} 0`,
+		`privateer_queue_oldest_seconds{service="echo"} 0`, `privateer_request_duration_seconds_count{service="echo"} 1`,
+		`privateer_request_wait_seconds_count{service="echo"} 1`, `privateer_workers{state="up"} 1`, `privateer_service_workers{service="echo"} 1`,
+		`privateer_late_replies_total 0`, `privateer_false_suspicions_total 0`, `privateer_replays_total 0`, `privateer_undeliverable_total 0`,
+		`privateer_dead_letters 0`, `privateer_draining 0`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("no line %s", line)
+		}
+	}
+	have := map[string]bool{}
+	for scan := bufio.NewScanner(strings.NewReader(text)); scan.Scan(); {
+		if name, ok := strings.CutPrefix(scan.Text(), "# TYPE "); ok {
+			have[strings.Fields(name)[0]] = true
+		}
+	}
+	for _, name := range []string{"privateer_loop_lag_seconds", "privateer_loop_busy_ratio", "privateer_build_info", "process_open_fds", "go_goroutines", "privateer_ids"} {
+		if !have[name] {
+			t.Errorf("no metric %s", name)
+		}
+	}
+	if t.Failed() {
+		t.Log(text)
+	}
+}
+
+// TestOpenAPI: the document has every route and no other, and its schemas have
+// the fields of the Go types.
+func TestOpenAPI(t *testing.T) {
+	var doc struct {
+		Paths      map[string]map[string]any
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]any
+				Required   []string
+			}
+		}
+	}
+	if err := json.Unmarshal(adminapi.OpenAPI, &doc); err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for path, methods := range doc.Paths {
+		for method := range methods {
+			told = append(told, strings.ToUpper(method)+" "+strings.TrimPrefix(path, adminapi.Prefix))
+		}
+	}
+	served := broker.AdminRoutes()
+	sort.Strings(told)
+	sort.Strings(served)
+	if !reflect.DeepEqual(told, served) {
+		t.Errorf("told:\n%s\nserved:\n%s", strings.Join(told, "\n"), strings.Join(served, "\n"))
+	}
+	types := map[string]any{"Status": adminapi.Status{}, "Service": adminapi.Service{}, "Worker": adminapi.Worker{}, "Why": adminapi.Why{},
+		"Step": adminapi.Step{}, "Failure": adminapi.Failure{}, "DeadLetter": adminapi.DeadLetter{}, "Requeued": adminapi.Requeued{},
+		"LogLevel": adminapi.LogLevel{}, "Error": adminapi.Error{}}
+	for name, schema := range doc.Components.Schemas {
+		v, ok := types[name]
+		if !ok {
+			t.Errorf("schema %s is no type", name)
+			continue
+		}
+		delete(types, name)
+		all, required := fieldsOf(v)
+		var told []string
+		for p := range schema.Properties {
+			told = append(told, p)
+		}
+		sort.Strings(told)
+		sort.Strings(schema.Required)
+		if !reflect.DeepEqual(told, all) || !reflect.DeepEqual(schema.Required, required) {
+			t.Errorf("%s: told %v, required %v; the type has %v, %v", name, told, schema.Required, all, required)
+		}
+	}
+	if len(types) > 0 {
+		t.Errorf("not told: %v", types)
+	}
+}
+
+func fieldsOf(v any) (all, required []string) {
+	for i := range reflect.TypeOf(v).NumField() {
+		name, option, _ := strings.Cut(reflect.TypeOf(v).Field(i).Tag.Get("json"), ",")
+		all = append(all, name)
+		if option != "omitempty" {
+			required = append(required, name)
+		}
+	}
+	sort.Strings(all)
+	sort.Strings(required)
+	return all, required
+}
+
+// TestSlowAdminClients: a hundred that ask and do not read cost the loop nothing.
+func TestSlowAdminClients(t *testing.T) {
+	a := startAdmin(t, broker.Config{})
+	stop := a.worker(worker.Config{Services: []string{"echo"}, Concurrency: 4}, worker.HandlerFunc(func(_ context.Context, r *worker.Request) ([]byte, error) { return r.Body(), nil }))
+	defer stop()
+	var conns []net.Conn
+	defer func() {
+		for _, c := range conns {
+			c.Close()
+		}
+	}()
+	for range 100 {
+		c, err := net.Dial("tcp", strings.TrimPrefix(a.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, c)
+		fmt.Fprintf(c, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\nGET /api/v1/status HTTP/1.1\r\nHost: localhost\r\nX-Half: ")
+	}
+	p := a.pipeline(client.Config{})
+	defer p.Close()
+	var all sync.WaitGroup
+	for range 200 {
+		all.Go(func() {
+			if _, err := p.Do(t.Context(), client.Request{Service: "echo", Body: []byte("x")}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	var s adminapi.Status
+	a.get("/status", &s)
+	t.Logf("worst loop lag %v ms, busy %.2f", s.LoopLagMS, s.Busy)
+	if s.Outcomes["OK"] != 200 {
+		t.Errorf("outcomes %v", s.Outcomes)
+	}
+}
