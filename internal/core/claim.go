@@ -203,9 +203,14 @@ func (c *Core) unwanted(w *worker, e *protocol.Entry, f fence, reason protocol.C
 // adoptUnknown: w holds, or has finished, what this broker has never heard of:
 // it was handed out by an earlier one.
 func (c *Core) adoptUnknown(w *worker, e *protocol.Entry) {
-	if e.Epoch == c.cfg.Epoch && e.State <= protocol.Running {
-		// Ours, and forgotten: its time is over.
-		c.unwanted(w, e, fence{e.ID, e.Attempt, e.Epoch}, protocol.ReasonExpired)
+	if e.Epoch == c.cfg.Epoch { // ours, and forgotten: its time is over, or it was a legacy client's
+		f := fence{e.ID, e.Attempt, e.Epoch}
+		switch {
+		case e.State <= protocol.Running:
+			c.unwanted(w, e, f, protocol.ReasonExpired)
+		case e.State == protocol.Finished: // what its reply was worth is settled
+			c.ack(w, f, c.now, true)
+		}
 		return
 	}
 	deadline := c.now + fromMS(e.RemainingMS) - c.turnStop

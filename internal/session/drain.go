@@ -66,8 +66,10 @@ func (s *Session) leaveLink(now time.Duration, out []Output) []Output {
 			Entries: s.list(now, &s.finished), // nothing else will outlive this process
 		}, out)
 	case s.phase == joining:
-		// The broker may know of this link, or not: it is told, and no more.
-		out = s.send(&protocol.Message{Command: protocol.Disconnect, Code: protocol.ReasonShutdown, Epoch: s.epoch}, out)
+		// The broker may know of this link, or not: it is told, and no more. What it
+		// has not acknowledged is named here too: what is missing was never taken.
+		out = s.send(&protocol.Message{Command: protocol.Disconnect, Code: protocol.ReasonShutdown, Epoch: s.epoch,
+			Entries: s.list(now, &s.finished)}, out)
 		return s.done(out)
 	}
 	if over || s.phase != leaving {

@@ -291,13 +291,14 @@ func (o *oracle) worker(instance uint64) *workerProcess {
 func (o *oracle) brokerReadsClient(b *broker, p *packet, m *protocol.Message) {
 	o.w.digest(uint64(o.w.now), uint64(m.Command), uint64(m.Number), uint64(p.conn.number))
 	if q := o.byID[m.ID]; q != nil && m.Command == protocol.Request {
-		wanted := max(q.wanted, p.came+time.Duration(m.RemainingMS)*time.Millisecond)
+		own := p.came + time.Duration(m.RemainingMS)*time.Millisecond
+		wanted := max(q.wanted, own) // also by one that is refused: its client may ask again
 		for _, r := range q.runs {
 			if o.w.now < r.wanted+o.w.plan.core.Heartbeat { // the id is still remembered
 				r.wanted = wanted
 			}
 		}
-		o.read, q.wanted, q.interest = wanted, wanted, 0
+		o.read, q.wanted, q.interest = own, wanted, 0
 		if m.InterestMS > 0 {
 			q.interest = o.w.now + time.Duration(m.InterestMS)*time.Millisecond
 		}
