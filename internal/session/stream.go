@@ -127,7 +127,8 @@ func (s *Session) sendAllParts(now time.Duration, out []Output) []Output {
 		switch {
 		case e.stream == nil || e.answered:
 		case e.stream.waits() && now-e.stream.heardAt > s.retention:
-			out = s.giveBack(now, e, CauseNoCredit, out)
+			r := Result{Code: protocol.Retry, Meta: protocol.ErrorMeta("its client takes no parts any longer")}
+			out = s.giveUp(now, e, r, 0, CauseNoCredit, out)
 		default:
 			out = s.sendParts(e, out)
 		}
@@ -136,13 +137,12 @@ func (s *Session) sendAllParts(now time.Duration, out []Output) []Output {
 	return out
 }
 
-// giveBack ends a run whose parts nobody takes, or can take.
-func (s *Session) giveBack(now time.Duration, e *entry, why Cause, out []Output) []Output {
-	r := Result{Code: protocol.HandedBack}
+// giveUp ends a run whose parts nobody takes, or can take.
+func (s *Session) giveUp(now time.Duration, e *entry, r Result, flags protocol.Flags, why Cause, out []Output) []Output {
 	if e.held() {
-		return s.answer(now, e, r, protocol.Started, out)
+		return s.answer(now, e, r, flags, out)
 	}
-	return s.abandon(now, e, r, protocol.Started, why, out)
+	return s.abandon(now, e, r, flags, why, out)
 }
 
 // partsAgain lets the parts that have not come be sent again.
@@ -167,7 +167,7 @@ func (s *Session) credit(now time.Duration, m *protocol.Message, out []Output) [
 	st := e.stream
 	st.heardAt = now
 	if again && come.Part < st.base { // they are no longer kept
-		return s.giveBack(now, e, CauseRestart, out)
+		return s.giveUp(now, e, Result{Code: protocol.HandedBack}, protocol.Started, CauseRestart, out)
 	}
 	if n := come.Part - min(st.base, come.Part); n > 0 {
 		for _, p := range st.kept[:n] {

@@ -88,7 +88,11 @@ func (w *world) settle() {
 func (w *world) backlog() (d time.Duration) {
 	for _, q := range w.oracle.requests {
 		if q.over == never && len(q.calls) > 0 {
-			d += q.deed.takes * time.Duration(w.plan.core.MaxAttempts)
+			each := q.deed.takes
+			if q.window > 0 && q.deed.parts > 0 { // its client may be gone
+				each += retention
+			}
+			d += each * time.Duration(w.plan.core.MaxAttempts)
 		}
 	}
 	return d
@@ -103,7 +107,7 @@ func (w *world) probe() *call {
 		q = w.oracle.newRequest(w.plan.services[0])
 		q.body = [][]byte{fmt.Appendf(nil, "probe %s", q.name)}
 	}
-	return &call{request: q, timeout: 4 * time.Second, retries: 1000, budget: time.Minute, priority: protocol.PriorityHigh}
+	return &call{request: q, timeout: 4 * time.Second, retries: 1000, budget: time.Minute + w.backlog(), priority: protocol.PriorityHigh}
 }
 
 // succeeded reports whether c, a probe, has its reply. Of a given handler, that

@@ -272,6 +272,10 @@ func (o *oracle) brokerDrops(b *broker, e *core.Event) {
 		o.saw(seenCancelOvertakes)
 	case core.DropForeignCancel:
 		o.saw(seenForeignCancel)
+	case core.DropOverBound:
+		if q := o.byID[e.ID]; q != nil && o.w.plan.tight {
+			q.overBound = true
+		}
 	}
 }
 

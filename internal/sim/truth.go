@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/privateer-mq/privateer/internal/calls"
+	"github.com/privateer-mq/privateer/internal/session"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -14,16 +15,18 @@ import (
 
 // A request is one id, whoever asks for it.
 type request struct {
-	id      protocol.ID
-	name    string
-	service string
-	once    bool // at most once
-	body    [][]byte
-	window  uint32 // its clients take the reply in parts
-	deed    deed
-	asked   int // retries asked for so far
-	calls   []*call
-	runs    []*run
+	id        protocol.ID
+	name      string
+	service   string
+	once      bool // at most once
+	body      [][]byte
+	overBound bool // a broker had no room for a claim of it
+
+	window uint32 // its clients take the reply in parts
+	deed   deed
+	asked  int // retries asked for so far
+	calls  []*call
+	runs   []*run
 
 	wanted   time.Duration // the latest deadline that reached a broker
 	mine     time.Duration // the latest deadline that the broker of now has taken
@@ -170,7 +173,7 @@ func (o *oracle) excuse(r *run, t time.Duration) string {
 		return "its worker has ended"
 	case r.how == "retry":
 		return "its handler asked for it"
-	case r.told && (r.toldBy == causeDrain || r.toldBy == causeLease):
+	case r.told && (r.toldBy == causeDrain || r.toldBy == causeLease || r.toldBy == session.CauseNoCredit || r.toldBy == session.CauseRestart):
 		return "it was handed back, or its lease was over"
 	case cfg.Lease > 0 && t-r.moved < slack && t-r.before >= cfg.Lease-50*time.Millisecond-o.stepped:
 		return "its lease was over, or nearly"
@@ -181,10 +184,13 @@ func (o *oracle) excuse(r *run, t time.Duration) string {
 	case r.told && r.toldBy == causeWithdrawn && len(r.request.calls) > 1:
 		return "it was withdrawn, and asked for anew"
 	}
+	if r.request.overBound {
+		return "a claim of it did not fit into the table of ids"
+	}
 	if r.request.window > 0 && len(r.request.calls) > 1 && r.made > 0 {
 		return "another asks for its reply, whose first parts are gone"
 	}
-	if r.request.window > 0 && r.made > 0 && (r.worker.drained || t-r.moved > retention) {
+	if r.request.window > 0 && r.made > 0 && (r.worker.drained || t-r.started > retention-slack) {
 		return "its reply waited for its client, and was handed back"
 	}
 	seat := r.worker.seat
