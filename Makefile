@@ -44,6 +44,7 @@ demo: build ## build, then play the demo: one worker is killed, one frozen, no r
 
 test: deps ## vet, then all tests: unit, race, fuzz seeds, command line, integration, examples
 	@scripts/deps-python
+	@scripts/deps-browser
 	$(GO) vet ./...
 	CGO_ENABLED=0 $(GO) test -timeout=$(TEST_TIMEOUT) $(PURE_PKGS)
 	$(GO) test -race -shuffle=on -timeout=$(TEST_TIMEOUT) ./...

@@ -102,7 +102,7 @@ func (a *admin) routes() http.Handler {
 		mux.Handle("GET /debug/pprof/symbol", a.guard(false, pprof.Symbol))
 	}
 	if a.b.page != nil {
-		mux.Handle("GET /", a.b.page)
+		mux.Handle("/", a.b.page)
 	}
 	return mux
 }

@@ -253,6 +253,10 @@ func TestAdminRefuses(t *testing.T) {
 	}
 	a.want(200, "", "GET", "/livez", "")
 	a.want(404, "", "GET", "/debug/pprof/", "")
+	a.token = ""
+	if status, page := a.call("GET", "/", ""); status != 200 || !strings.Contains(page, "<title>") {
+		t.Errorf("the page: %d %.200s", status, page)
+	}
 }
 
 // TestAdminConfig: what must not be.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/privateer-mq/privateer/internal/adminpage"
 	"github.com/privateer-mq/privateer/internal/core"
 	"github.com/privateer-mq/privateer/internal/link"
 	"github.com/privateer-mq/privateer/internal/link/zmqlink"
@@ -58,7 +59,7 @@ func New(cfg Config) (*Broker, error) {
 	}
 	b := &Broker{cfg: cfg, ready: make(chan struct{}), done: make(chan struct{}), asks: make(chan func(*loop), 64)}
 	if cfg.Admin != "" {
-		b.metrics = newMetrics(b)
+		b.metrics, b.page = newMetrics(b), adminpage.Handler()
 	}
 	return b, nil
 }
