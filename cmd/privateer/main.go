@@ -32,7 +32,12 @@ type commands struct {
 	Ping        pingCommand        `cmd:"" help:"Ask a broker whether it is there."`
 	Demo        demoCommand        `cmd:"" help:"Kill and freeze workers under load, and count what was lost: nothing."`
 	Conformance conformanceCommand `cmd:"" help:"Check a broker, worker or client in any language against the protocol document."`
+	Doctor      doctorCommand      `cmd:"" help:"Find out, step by step, why a broker cannot be reached or does not serve."`
+	Bench       benchCommand       `cmd:"" help:"Measure how fast a broker answers: at full speed, or at a rate."`
+	Completion  completionCommand  `cmd:"" help:"Print a script that completes commands and flags in your shell."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
+
+	Admin adminCommands `embed:""`
 }
 
 // An exit is an error with the exit code it leads to. Its text may be empty:
@@ -54,6 +59,15 @@ func (e *exit) Unwrap() error { return e.err }
 // usage makes err an error of the caller: exit 2.
 func usage(err error) error { return &exit{exitUsage, err} }
 
+// wrongUsage is usage for a command line that cannot be read. The exit code of
+// check is a verdict, and 2 one that this is not.
+func wrongUsage(command string, err error) error {
+	if command == "check" {
+		return &exit{int(unknown), err}
+	}
+	return usage(err)
+}
+
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
@@ -64,7 +78,7 @@ func run(args []string) int {
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
-		return report(commandOf(err), usage(parseError(err)))
+		return report(commandOf(err), wrongUsage(commandOf(err), parseError(err)))
 	}
 	command := ctx.Selected()
 	for _, warning := range resolver.Strays(command) {
@@ -73,7 +87,7 @@ func run(args []string) int {
 	return report(command.Name, ctx.Run())
 }
 
-func newParser(target *commands, resolver kong.Resolver) (*kong.Kong, error) {
+func newParser(target any, resolver kong.Resolver) (*kong.Kong, error) {
 	return kong.New(target,
 		kong.Name("privateer"),
 		kong.Description("A reliable request-reply queue over ZeroMQ."),

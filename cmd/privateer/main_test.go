@@ -31,6 +31,10 @@ func TestScripts(t *testing.T) {
 			"saw":    saw,
 			"await":  await,
 			"gone":   gone,
+
+			"admin":     admin,
+			"website":   website,
+			"listening": listening,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Values[processesKey{}] = make(map[string]*process)

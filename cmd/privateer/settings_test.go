@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,13 +17,39 @@ import (
 // flag of the command.
 func parse(t *testing.T, environ []string, command, flag string, args ...string) any {
 	t.Helper()
-	parser, err := newParser(&commands{}, settings.New(environ))
+	return parseIn(t, &commands{}, environ, command, flag, args...)
+}
+
+// alone is a command line with one command: much is parsed here, and kong reads
+// the whole of it each time.
+func alone(t *testing.T, command string) any {
+	t.Helper()
+	fields := slices.Concat(reflect.VisibleFields(reflect.TypeFor[commands]()), reflect.VisibleFields(reflect.TypeFor[adminCommands]()))
+	for _, f := range fields {
+		if _, ok := f.Tag.Lookup("cmd"); ok && strings.EqualFold(f.Name, strings.ReplaceAll(command, "-", "")) {
+			field := reflect.StructField{Name: f.Name, Type: f.Type, Tag: f.Tag}
+			return reflect.New(reflect.StructOf([]reflect.StructField{field})).Interface()
+		}
+	}
+	t.Fatalf("no command %s", command)
+	return nil
+}
+
+// parseIn is parse with the command line that target is.
+func parseIn(t *testing.T, target any, environ []string, command, flag string, args ...string) any {
+	t.Helper()
+	parser, err := newParser(target, settings.New(environ))
 	if err != nil {
 		t.Fatal(err)
 	}
 	args = append([]string{command}, args...)
-	if command == "request" {
+	switch command {
+	case "request", "pause", "resume":
 		args = append(args, "some-service")
+	case "why", "cancel":
+		args = append(args, "0190b5a2-7c1e-7000-8000-0123456789ab")
+	case "completion":
+		args = append(args, "bash")
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
@@ -66,9 +93,9 @@ func samples(t *testing.T, flag *kong.Flag) [3]string {
 		return [3]string{"a=1", "b=2", "c=3,4"}
 	case bool:
 		return [3]string{"true", "false", "true"}
-	case duration, durationOrZero:
+	case duration, durationOrZero, limitTime:
 		return [3]string{"11s", "12s", "13s"}
-	case count, countOrZero:
+	case count, countOrZero, limit:
 		return [3]string{"11", "12", "13"}
 	case size:
 		return [3]string{"11KiB", "12KiB", "13KiB"}
@@ -85,11 +112,15 @@ func TestPrecedence(t *testing.T) {
 		if flag.Tag.Get(settings.Tag) == "none" || flag.Name == "config" {
 			return // see TestCommandLineOnly, TestConfigFlag
 		}
+		parse := func(environ []string, command, flag string, args ...string) any {
+			t.Helper()
+			return parseIn(t, alone(t, command), environ, command, flag, args...)
+		}
 		texts := samples(t, flag)
-		plain := parse(t, nil, command, flag.Name)
-		one := parse(t, nil, command, flag.Name, "--"+flag.Name+"="+texts[0])
-		two := parse(t, nil, command, flag.Name, "--"+flag.Name+"="+texts[1])
-		three := parse(t, nil, command, flag.Name, "--"+flag.Name+"="+texts[2])
+		plain := parse(nil, command, flag.Name)
+		one := parse(nil, command, flag.Name, "--"+flag.Name+"="+texts[0])
+		two := parse(nil, command, flag.Name, "--"+flag.Name+"="+texts[1])
+		three := parse(nil, command, flag.Name, "--"+flag.Name+"="+texts[2])
 
 		config := filepath.Join(t.TempDir(), "config.yaml")
 		text := command + ":\n  " + flag.Name + ": \"" + texts[0] + "\"\n"
@@ -97,8 +128,7 @@ func TestPrecedence(t *testing.T) {
 			t.Fatal(err)
 		}
 		file := "--config=" + config
-		env := []string{"PRIVATEER_" + strings.ToUpper(command) + "_" +
-			strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_")) + "=" + texts[1]}
+		env := []string{"PRIVATEER_" + strings.ToUpper(strings.ReplaceAll(command+"-"+flag.Name, "-", "_")) + "=" + texts[1]}
 
 		check := func(what string, got, want any) {
 			t.Helper()
@@ -107,11 +137,11 @@ func TestPrecedence(t *testing.T) {
 			}
 		}
 		check("default", plain, defaultOf(t, flag))
-		check("file over default", parse(t, nil, command, flag.Name, file), one)
-		check("environment over default", parse(t, env, command, flag.Name), two)
-		check("environment over file", parse(t, env, command, flag.Name, file), two)
-		check("flag over environment and file", parse(t, env, command, flag.Name, file, "--"+flag.Name+"="+texts[2]), three)
-		check("empty variable", parse(t, []string{strings.SplitAfter(env[0], "=")[0]}, command, flag.Name), plain)
+		check("file over default", parse(nil, command, flag.Name, file), one)
+		check("environment over default", parse(env, command, flag.Name), two)
+		check("environment over file", parse(env, command, flag.Name, file), two)
+		check("flag over environment and file", parse(env, command, flag.Name, file, "--"+flag.Name+"="+texts[2]), three)
+		check("empty variable", parse([]string{strings.SplitAfter(env[0], "=")[0]}, command, flag.Name), plain)
 		if reflect.DeepEqual(one, two) || reflect.DeepEqual(two, three) {
 			t.Errorf("samples %v do not differ", texts)
 		}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/privateer-mq/privateer/internal/adminapi"
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+type servicesCommand struct{ adminFlags }
+
+// Run prints a line for each service.
+func (c *servicesCommand) Run() error {
+	return c.ask(func(ctx context.Context, a *adminapi.Client) error {
+		list, err := a.Services(ctx)
+		if err != nil {
+			return err
+		}
+		return c.show(list, func(w io.Writer) error {
+			if len(list) == 0 {
+				_, err := fmt.Fprintln(w, "no services: no worker has come, and no request waits")
+				return err
+			}
+			return servicesTable(list).write(w)
+		})
+	})
+}
+
+func servicesTable(list []adminapi.Service) *table {
+	t := newTable("SERVICE", ">QUEUED", ">OLDEST", ">RUNNING", ">WORKERS", ">DONE", ">FAILED", "STATE")
+	for i := range list {
+		s := &list[i]
+		state := ""
+		switch {
+		case s.Paused:
+			state = "paused"
+		case s.Workers == 0 && s.Queued > 0:
+			state = "no workers"
+		}
+		t.row(s.Name, s.Queued, ms(s.OldestMS), s.Running, s.Workers, s.Done, s.Failed, state)
+	}
+	return t
+}
+
+type workersCommand struct{ adminFlags }
+
+// Run prints a line for each worker.
+func (c *workersCommand) Run() error {
+	return c.ask(func(ctx context.Context, a *adminapi.Client) error {
+		list, err := a.Workers(ctx)
+		if err != nil {
+			return err
+		}
+		return c.show(list, func(w io.Writer) error {
+			if len(list) == 0 {
+				_, err := fmt.Fprintln(w, "no workers")
+				return err
+			}
+			return workersTable(list).write(w)
+		})
+	})
+}
+
+func workersTable(list []adminapi.Worker) *table {
+	t := newTable("WORKER", "STATE", ">BUSY", ">RUNNING", ">CREDIT", ">SEEN", "DIALECT", "SERVICES")
+	for i := range list {
+		k := &list[i]
+		t.row(k.Worker, k.State, ms(k.BusyMS), k.Running, k.Credit, ms(k.SeenMS), k.Dialect, strings.Join(k.Services, ","))
+	}
+	return t
+}
+
+type pauseCommand struct {
+	adminFlags
+
+	Service serviceName `arg:"" help:"Name of the service."`
+}
+
+// Help is the detailed help.
+func (*pauseCommand) Help() string {
+	return "New requests are taken in and wait, too, until their deadlines; what its workers hold goes on. A broker that is started again pauses nothing."
+}
+
+// Run pauses the service.
+func (c *pauseCommand) Run() error {
+	return c.ask(func(ctx context.Context, a *adminapi.Client) error {
+		if err := a.Pause(ctx, string(c.Service)); err != nil {
+			return err
+		}
+		return c.say("%s is paused: its requests wait until \"privateer resume %s\"", c.Service, c.Service)
+	})
+}
+
+type resumeCommand struct {
+	adminFlags
+
+	Service serviceName `arg:"" help:"Name of the service."`
+}
+
+// Run resumes the service.
+func (c *resumeCommand) Run() error {
+	return c.ask(func(ctx context.Context, a *adminapi.Client) error {
+		if err := a.Resume(ctx, string(c.Service)); err != nil {
+			return err
+		}
+		return c.say("%s is not paused: its requests go out", c.Service)
+	})
+}
+
+// A serviceName is a name that the protocol allows.
+type serviceName string
+
+// UnmarshalText reads a service's name.
+func (s *serviceName) UnmarshalText(text []byte) error {
+	if why := protocol.ValidService(text); why != "" {
+		return errors.New(why)
+	}
+	*s = serviceName(text)
+	return nil
+}
