@@ -98,3 +98,10 @@ func fixedEndpoint(t *testing.T) string {
 	t.Fatal("no free port")
 	return ""
 }
+
+// adminAddr is where b's admin listener is.
+func (b *brokerProcess) adminAddr() string {
+	b.log.mu.Lock()
+	defer b.log.mu.Unlock()
+	return b.log.listens.Admin
+}

@@ -129,6 +129,7 @@ type entry struct {
 	ID       string `json:"request_id"`
 	Frontend string
 	Backend  string
+	Admin    string
 }
 
 func newJournal() *journal { return &journal{count: map[string]int{}} }
