@@ -62,7 +62,8 @@ func admin(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Check(os.WriteFile(f.asked, nil, 0o600))
-	f.server = httptest.NewServer(f)
+	f.server = httptest.NewUnstartedServer(f)
+	f.server.Start() // only now: answer reads f.server
 	ts.Defer(f.server.Close)
 	ts.Setenv("ADMIN", f.server.Listener.Addr().String())
 }
