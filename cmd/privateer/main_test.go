@@ -38,6 +38,8 @@ func TestScripts(t *testing.T) {
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Values[processesKey{}] = make(map[string]*process)
+			// Under -race each process would sleep a second before it ends.
+			e.Setenv("GORACE", "halt_on_error=1 atexit_sleep_ms=0")
 			return nil
 		},
 	})
