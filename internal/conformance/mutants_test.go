@@ -191,14 +191,15 @@ var clientMutants = []mutant{
 		})
 	}, []string{"first-epoch-frozen"}},
 	{"is another with each request", func() func(bool, [][]byte) [][]byte {
-		own := map[uint64]uint64{}
+		own := map[protocol.ID]uint64{}
+		other := func(id protocol.ID) uint64 { return own[id] + uint64(id[15]) + 1 }
 		return changed(true, func(up bool, m *protocol.Message) {
-			if up {
-				as := m.Instance + uint64(m.ID[15]) + 1
-				own[as] = m.Instance
-				m.Instance = as
-			} else if as, ok := own[m.Instance]; ok {
-				m.Instance = as
+			switch {
+			case up:
+				own[m.ID] = m.Instance
+				m.Instance = other(m.ID)
+			case m.Instance != 0 && m.Instance == other(m.ID):
+				m.Instance = own[m.ID]
 			}
 		})
 	}, []string{"instance"}},
