@@ -40,6 +40,7 @@ type loop struct {
 	in     []link.Message
 	msg    protocol.Message
 	out    []core.Output
+	sent   [2][]int // by port: the outputs that were put into it
 	frames [][]byte
 	buf    []byte
 }
@@ -192,32 +193,36 @@ func (l *loop) read(now time.Duration, at protocol.Port, m *link.Message) {
 	}
 }
 
-// deliver does what the core has decided, in order.
+// deliver does what the core has decided, in order. What cannot be sent goes
+// back to the core, whose answers are appended to the outputs.
 func (l *loop) deliver() {
-	for i := 0; i < len(l.out); i++ { // it grows while it is walked
-		o := &l.out[i]
-		switch o.Kind {
-		case core.Send:
-			l.send(i)
-		case core.Drop:
-			l.drops[o.Event.What]++
-			if l.recorder != nil {
-				l.recorder.add(l.clock, &o.Event)
+	for i := 0; i < len(l.out); { // it grows while it is walked
+		for ; i < len(l.out); i++ {
+			o := &l.out[i]
+			switch o.Kind {
+			case core.Send:
+				l.send(i)
+			case core.Drop:
+				l.drops[o.Event.What]++
+				if l.recorder != nil {
+					l.recorder.add(l.clock, &o.Event)
+				}
+			case core.Note:
+				if l.recorder != nil {
+					l.recorder.add(l.clock, &o.Event)
+					l.b.metrics.note(&o.Event)
+				}
+				l.note(&o.Event)
 			}
-		case core.Note:
-			if l.recorder != nil {
-				l.recorder.add(l.clock, &o.Event)
-				l.b.metrics.note(&o.Event)
-			}
-			l.note(&o.Event)
 		}
+		l.flush(protocol.FrontPort)
+		l.flush(protocol.BackPort)
 	}
 	clear(l.out)
 	l.out = l.out[:0]
 }
 
-// send encodes and sends output i. What cannot be sent goes back to the core,
-// whose answer is appended to the outputs.
+// send encodes output i and puts it into its port.
 func (l *loop) send(i int) {
 	o := &l.out[i]
 	to := protocol.Origin{Dialect: o.To.Dialect, Worker: o.Side == core.Back, Envelope: o.To.Envelope}
@@ -235,13 +240,20 @@ func (l *loop) send(i int) {
 	if len(frames) == 0 { // its dialect has no such message
 		return
 	}
-	err := l.ports[o.To.Port].Send(o.To.ID, frames...)
+	l.ports[o.To.Port].Put(o.To.ID, frames...)
+	l.sent[o.To.Port] = append(l.sent[o.To.Port], i)
 	clear(frames)
 	l.frames, l.buf = frames[:0], buf[:0]
-	if err != nil {
+}
+
+// flush sends what was put into a port.
+func (l *loop) flush(at protocol.Port) {
+	l.ports[at].Flush(func(number int, err error) {
+		o := &l.out[l.sent[at][number]]
 		side, to, msg := o.Side, o.To, o.Msg
 		l.out = l.core.Undeliverable(l.now(), side, to, &msg, errors.Is(err, link.ErrUnreachable), l.out)
-	}
+	})
+	l.sent[at] = l.sent[at][:0]
 }
 
 // close ends the ports; the last messages have a moment to leave.

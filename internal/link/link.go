@@ -31,15 +31,22 @@ type Host interface {
 // A Link is one socket.
 type Link interface {
 	// Recv appends what waits to be read, at most limit messages, to dst. It
-	// never blocks. The caller owns the frames. Fewer than limit messages
-	// means that the link was found empty; the caller who got limit messages
-	// must come back before it waits.
+	// never blocks. The caller owns the frames, but for Options.Lend. Fewer
+	// than limit messages means that the link was found empty; the caller who
+	// got limit messages must come back before it waits.
 	Recv(dst []Message, limit int) ([]Message, error)
 	// Send queues one message. It never blocks and copies what it keeps.
 	// peer is the routing id to send to on a Router and nil otherwise.
 	// Errors: ErrUnreachable, ErrFull. A nil error means "in a local queue",
 	// no more: only an answer proves delivery.
 	Send(peer []byte, frames ...[]byte) error
+	// Put notes one message for the next Flush, which costs less than a Send
+	// for each. It copies what it keeps; it may send at once.
+	Put(peer []byte, frames ...[]byte)
+	// Flush sends what was Put, in order. It calls failed, if that is not nil,
+	// for each message that could not be sent, with its number among those
+	// Put since the last Flush, from 0, and the error that Send would return.
+	Flush(failed func(number int, err error))
 	// Addr is the endpoint bound last, with the port filled in, or the one
 	// connected to.
 	Addr() string
@@ -55,6 +62,9 @@ var (
 	// ErrClosed: the link or its host is closed.
 	ErrClosed = errors.New("link closed")
 )
+
+// LentMax: see Options.Lend.
+const LentMax = 4096
 
 // A Kind says what a Message is.
 type Kind uint8
@@ -101,4 +111,7 @@ type Options struct {
 	ConnectTimeout time.Duration // one attempt to connect
 	Linger         time.Duration // how long Close lets unsent messages go out
 	Monitor        bool          // report Connected and Disconnected
+	// Lend: what Recv returns is valid until the link's next Recv only, but for
+	// the bytes of frames of LentMax bytes or more, which are the caller's.
+	Lend bool
 }

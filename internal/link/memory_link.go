@@ -22,7 +22,8 @@ type memoryLink struct {
 	stream  uint64 // which of the host's random streams is this link's
 
 	inbox  inbox
-	events int // entries of inbox that are events
+	held   Failures // of what was Put
+	events int      // entries of inbox that are events
 	closed bool
 
 	wires []*wire          // Router: every connection, oldest first
@@ -181,6 +182,14 @@ func (l *memoryLink) Send(peer []byte, frames ...[]byte) error {
 	w.carry(to, frames, now)
 	return nil
 }
+
+// Put implements Link: it sends at once.
+func (l *memoryLink) Put(peer []byte, frames ...[]byte) {
+	l.held.Note(l.Send(peer, frames...))
+}
+
+// Flush implements Link.
+func (l *memoryLink) Flush(failed func(number int, err error)) { l.held.Report(failed) }
 
 // route finds the connection that a message goes out on, and its direction.
 func (l *memoryLink) route(peer []byte, frames [][]byte) (*wire, side, error) {

@@ -339,7 +339,7 @@ func TestTwoLinksOfOneHost(t *testing.T) {
 func TestSeveralEndpoints(t *testing.T) {
 	contract(t, func(t *testing.T, k kind) {
 		first, second := k.free(t), k.free(t)
-		if k.name == "tcp" {
+		if strings.HasPrefix(first, "tcp:") {
 			first = freePort(t)
 		}
 		h := newHost(t, first)

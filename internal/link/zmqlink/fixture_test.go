@@ -23,21 +23,30 @@ const long = patience + time.Second
 type kind struct {
 	name string
 	free func(t *testing.T) string // an endpoint that can be bound
+	open func(h link.Host)         // before its links are opened; may be nil
 }
 
 var memoryNames atomic.Uint64
 
 var kinds = []kind{
-	{"memory", func(*testing.T) string { return fmt.Sprintf("mem://contract-%d", memoryNames.Add(1)) }},
-	{"tcp", func(*testing.T) string { return "tcp://127.0.0.1:0" }},
-	{"ipc", func(t *testing.T) string { return "ipc://" + filepath.Join(t.TempDir(), "s") }},
+	{"memory", func(*testing.T) string { return fmt.Sprintf("mem://contract-%d", memoryNames.Add(1)) }, nil},
+	{"tcp", func(*testing.T) string { return "tcp://127.0.0.1:0" }, nil},
+	{"tcp, plain calls", func(*testing.T) string { return "tcp://127.0.0.1:0" }, zmqlink.Plain},
+	{"ipc", func(t *testing.T) string { return "ipc://" + filepath.Join(t.TempDir(), "s") }, nil},
 }
+
+// prepare is the open of the kind that is being tried.
+var prepare func(link.Host)
 
 // contract runs one case over every kind of link.
 func contract(t *testing.T, run func(t *testing.T, k kind)) {
 	t.Helper()
 	for _, k := range kinds {
-		t.Run(k.name, func(t *testing.T) { run(t, k) })
+		t.Run(k.name, func(t *testing.T) {
+			prepare = k.open
+			defer func() { prepare = nil }()
+			run(t, k)
+		})
 	}
 }
 
@@ -54,6 +63,9 @@ func newHost(t *testing.T, endpoint string) link.Host {
 	h, err := zmqlink.For(endpoint)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if prepare != nil {
+		prepare(h)
 	}
 	t.Cleanup(func() {
 		if err := h.Close(); err != nil {

@@ -45,6 +45,9 @@ func (h *host) Open(o link.Options) (link.Link, error) {
 		return nil, fmt.Errorf("open %s socket for %s: %w", o.Role, o.Endpoints[0], socketReason(err))
 	}
 	s := &socket{host: h, options: o, socket: raw}
+	if !h.plain {
+		s.raw, _ = newRaw(raw, o.Lend) // plain calls where it is not possible
+	}
 	// From here on the link is the host's; closing it undoes everything.
 	h.sockets = append(h.sockets, s)
 	h.pollerStale = true

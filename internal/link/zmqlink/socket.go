@@ -23,7 +23,10 @@ type socket struct {
 	options link.Options
 	addr    string
 	socket  *zmq4.Socket
-	monitor *zmq4.Socket // nil unless Options.Monitor
+	raw     *raw          // nil where batches are not possible: then calls are plain
+	held    link.Failures // of what was Put
+	pending int           // messages in raw, not sent yet
+	monitor *zmq4.Socket  // nil unless Options.Monitor
 
 	// unfinished: the last Recv ended at its limit. libzmq may already have
 	// taken what remains off the file descriptor that it polls.
@@ -52,6 +55,9 @@ func (s *socket) Recv(dst []link.Message, limit int) ([]link.Message, error) {
 		dst = append(dst, link.Message{Kind: kind})
 	}
 	s.events = slices.Delete(s.events, 0, taken)
+	if s.raw != nil {
+		return s.recvBatch(dst, limit-taken)
+	}
 	for ; taken < limit; taken++ {
 		frames, err := receive(s.socket)
 		if errno := zmq4.AsErrno(err); errno == wouldBlock || errno == zmq4.EFSM {
@@ -64,6 +70,21 @@ func (s *socket) Recv(dst []link.Message, limit int) ([]link.Message, error) {
 		dst = append(dst, s.message(frames))
 	}
 	s.unfinished = true
+	return dst, nil
+}
+
+// recvBatch is Recv without the events.
+func (s *socket) recvBatch(dst []link.Message, limit int) (_ []link.Message, err error) {
+	first := len(dst)
+	dst, s.unfinished, err = s.raw.receive(dst, limit)
+	if s.options.Role == link.Router {
+		for i := first; i < len(dst); i++ {
+			dst[i].Peer, dst[i].Frames = dst[i].Frames[0], dst[i].Frames[1:]
+		}
+	}
+	if err != nil {
+		return dst, fmt.Errorf("receive on %s: %w", s.addr, err)
+	}
 	return dst, nil
 }
 
@@ -112,19 +133,16 @@ func (s *socket) Send(peer []byte, frames ...[]byte) error {
 	case s.spoiled:
 		return errSpoiled
 	}
+	s.sendPending()
 	if s.options.Role == link.Router {
 		// With ROUTER_MANDATORY all that can fail fails here, before anything
 		// of the message is taken.
-		if err := sendFrame(s.socket, peer, zmq4.SNDMORE); err != nil {
+		if err := s.sendFrame(peer, true); err != nil {
 			return s.sendError(err)
 		}
 	}
 	for i, frame := range frames {
-		flag := zmq4.SNDMORE
-		if i == len(frames)-1 {
-			flag = 0
-		}
-		if err := sendFrame(s.socket, frame, flag); err != nil {
+		if err := s.sendFrame(frame, i < len(frames)-1); err != nil {
 			if i > 0 {
 				s.abandon(frames[i+1:])
 			}
@@ -139,22 +157,70 @@ func (s *socket) Send(peer []byte, frames ...[]byte) error {
 // the rest, but must see the last one to know where the next message starts.
 func (s *socket) abandon(rest [][]byte) {
 	for i, frame := range rest {
-		flag := zmq4.SNDMORE
-		if i == len(rest)-1 {
-			flag = 0
-		}
-		_ = sendFrame(s.socket, frame, flag) // dropped whatever it returns
+		_ = s.sendFrame(frame, i < len(rest)-1) // dropped whatever it returns
 	}
 	s.spoiled = s.options.Role == link.Req
 }
 
-func sendFrame(to *zmq4.Socket, frame []byte, flag zmq4.Flag) error {
+func (s *socket) sendFrame(frame []byte, more bool) error {
+	if s.raw != nil {
+		return s.raw.send(frame, more)
+	}
+	flag := zmq4.DONTWAIT
+	if more {
+		flag |= zmq4.SNDMORE
+	}
 	for {
-		_, err := to.SendBytes(frame, flag|zmq4.DONTWAIT)
+		_, err := s.socket.SendBytes(frame, flag)
 		if err == nil || zmq4.AsErrno(err) != interrupted {
 			return err
 		}
 	}
+}
+
+// Put implements link.Link. Its errors are those of Send.
+func (s *socket) Put(peer []byte, frames ...[]byte) {
+	if s.options.Role != link.Router {
+		peer = nil
+	} else if peer == nil {
+		peer = []byte{}
+	}
+	if s.raw == nil || s.closed || s.spoiled || len(frames) == 0 || !s.raw.put(peer, frames) {
+		s.sendPending() // the numbers of its failures come first
+		s.held.Note(s.Send(peer, frames...))
+		return
+	}
+	if s.pending++; s.raw.full() {
+		s.sendPending()
+	}
+}
+
+// Flush implements link.Link.
+func (s *socket) Flush(failed func(number int, err error)) {
+	s.sendPending()
+	s.held.Report(failed)
+}
+
+// sendPending sends what was Put and not sent yet.
+func (s *socket) sendPending() {
+	if s.pending == 0 {
+		return
+	}
+	number := 0
+	for _, f := range s.raw.flush() {
+		for ; number < int(f.message); number++ {
+			s.held.Note(nil)
+		}
+		if f.frame > 0 {
+			s.spoiled = s.options.Role == link.Req
+		}
+		s.held.Note(s.sendError(zmq4.Errno(f.error)))
+		number++
+	}
+	for ; number < s.pending; number++ {
+		s.held.Note(nil)
+	}
+	s.pending = 0
 }
 
 // sendError puts libzmq's reason in the interface's terms.
@@ -187,6 +253,10 @@ func (s *socket) Close() error {
 	h.sockets = slices.DeleteFunc(h.sockets, func(other *socket) bool { return other == s })
 	h.pollerStale = true
 	var errs []error
+	if s.raw != nil {
+		s.sendPending()
+		s.raw.close()
+	}
 	if s.monitor != nil {
 		// libzmq's I/O thread blocks when it reports an event that nobody can
 		// receive any more: first end the reports, last their receiver.

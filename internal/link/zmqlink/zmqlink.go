@@ -38,6 +38,7 @@ type host struct {
 	wake    *wake
 	sockets []*socket
 	closed  bool
+	plain   bool // links make plain calls, as where newRaw fails
 
 	poller      *zmq4.Poller
 	pollerStale bool // sockets changed since poller was made

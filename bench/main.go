@@ -1,0 +1,161 @@
+// Command bench measures the broker beside others: it starts one and then the
+// next, A B A B …, under the same load, and prints medians and ratios. It runs
+// on Linux, on the loopback device, and ends what it has started.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+)
+
+func main() {
+	if err := command(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func command(args []string) error {
+	if len(args) == 3 && args[0] == "child" {
+		return role(args[1], []byte(args[2]))
+	}
+	o := options{}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.IntVar(&o.rounds, "rounds", 3, "how often each broker is measured, in turn")
+	flags.DurationVar(&o.measured, "measured", 2*time.Second, "measured time of a run")
+	flags.StringVar(&o.only, "only", "", "names of scenarios, with commas between them; all if empty")
+	flags.BoolVar(&o.all, "all", false, "all scenarios, not only the quick ones")
+	flags.StringVar(&o.json, "json", "", "write all runs to this file")
+	flags.StringVar(&o.plot, "plot", "", "draw the table to this file, .svg or .png")
+	flags.StringVar(&binary, "privateer", binary, "the product's binary")
+	list := flags.Bool("list", false, "list the scenarios")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *list {
+		for _, s := range scenarios {
+			fmt.Printf("%-14s %s\n", s.name, strings.Join(s.peers, " | "))
+		}
+		return nil
+	}
+	if _, err := exec.LookPath(binary); err != nil {
+		return fmt.Errorf("%s is missing: run make build first", binary)
+	}
+	return o.run()
+}
+
+// role plays one child.
+func role(name string, text []byte) error {
+	switch name {
+	case "clients", "nats-load", "gearman-load", "rabbitmq-load":
+		var c clientsConfig
+		if err := json.Unmarshal(text, &c); err != nil {
+			return err
+		}
+		l, err := loads[name](&c)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(os.Stdout).Encode(l)
+	case "workers":
+		var c workersConfig
+		if err := json.Unmarshal(text, &c); err != nil {
+			return err
+		}
+		return runWorkers(&c)
+	}
+	var p ports
+	if err := json.Unmarshal(text, &p); err != nil {
+		return err
+	}
+	switch name {
+	case "proxy":
+		return runProxy(p.Front, p.Back)
+	case "guide-c":
+		return runGuideC(p.Front, p.Back)
+	case "guide-go":
+		return runGuideGo(p.Front, p.Back)
+	case "echo":
+		return runEcho(p.Front, childLife)
+	}
+	return errors.New("no child is called " + name)
+}
+
+// loads are the children that play the clients.
+var loads = map[string]func(*clientsConfig) (load, error){"clients": runClients}
+
+type options struct {
+	rounds           int
+	measured         time.Duration
+	only, json, plot string
+	all              bool
+}
+
+// A result is what all rounds of one scenario gave.
+type result struct {
+	Scenario string
+	Peers    []string
+	Runs     map[string][]run
+	Skipped  map[string]string `json:",omitempty"`
+	Verdicts []verdict         `json:",omitempty"`
+}
+
+func (o *options) run() error {
+	var results []result
+	for i := range scenarios {
+		s := &scenarios[i]
+		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), s.name) || o.only == "" && !o.all && !s.quick {
+			continue
+		}
+		r, err := o.play(s)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		r.print(os.Stdout, s)
+		results = append(results, r)
+	}
+	if o.json != "" {
+		text, err := json.MarshalIndent(results, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(o.json, append(text, '\n'), 0o644); err != nil { //nolint:gosec // for everybody to read
+			return err
+		}
+	}
+	return nil
+}
+
+// play measures all brokers of a scenario, in turn.
+func (o *options) play(s *scenario) (result, error) {
+	r := result{Scenario: s.name, Peers: s.peers, Runs: map[string][]run{}, Skipped: map[string]string{}}
+	if s.measured == 0 {
+		s.measured = o.measured
+	}
+	for round := range o.rounds {
+		for _, name := range s.peers {
+			if missing := peers[name].missing; missing != nil {
+				if why := missing(); why != "" {
+					r.Skipped[name] = why
+					continue
+				}
+			}
+			x, err := s.measure(name)
+			if err != nil {
+				return r, fmt.Errorf("%s, round %d: %w", name, round+1, err)
+			}
+			r.Runs[name] = append(r.Runs[name], x)
+		}
+	}
+	if s.goal != nil {
+		r.Verdicts = s.goal(&r)
+	}
+	return r, nil
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A scenario is one load, and the brokers that carry it in turn.
+type scenario struct {
+	name            string
+	peers           []string // the first is the one that the others are compared with
+	clients, window int
+	workers, credit int
+	body            int
+	flags           []string // for privateer
+	deadline        time.Duration
+	measured        time.Duration
+	background      *background
+	accepted        bool
+	peerWorkers     map[string]int // where a peer takes another number of workers
+	goal            func(*result) []verdict
+	quick           bool
+}
+
+// A background is load beside the measured one: a deep queue, or workers that
+// have nothing to do.
+type background struct {
+	clients     *clientsConfig // its Endpoint is filled in
+	settle      time.Duration  // until it is deep
+	idleWorkers int
+}
+
+// A verdict is one goal, and whether it was met.
+type verdict struct {
+	Goal   string
+	Is     float64
+	Most   bool // true: at most; false: at least
+	Bound  float64
+	Passed bool
+}
+
+func atMost(goal string, is, bound float64) verdict {
+	return verdict{goal, is, true, bound, is <= bound}
+}
+
+func atLeast(goal string, is, bound float64) verdict {
+	return verdict{goal, is, false, bound, is >= bound}
+}
+
+// measure runs one broker once under the scenario's load.
+func (s *scenario) measure(name string) (r run, err error) {
+	p := peers[name]
+	at, err := freePorts()
+	if err != nil {
+		return r, err
+	}
+	broker, err := p.start(at.Front, at.Back, s.flags)
+	if err != nil {
+		return r, err
+	}
+	defer broker.stop()
+	if err := listening(at.Front, startMax); err != nil {
+		return r, fmt.Errorf("%w: %s", err, broker.errs.String())
+	}
+	var workers *process
+	if !p.noWorkers {
+		count := s.workers
+		if n, ok := s.peerWorkers[name]; ok {
+			count = n
+		}
+		if workers, err = s.startWorkers(p, at.Back, count, "echo"); err != nil {
+			return r, err
+		}
+		defer workers.stop()
+	}
+	if b := s.background; b != nil {
+		beside, err := s.startBackground(p, b, at)
+		for _, child := range beside {
+			defer child.stop()
+		}
+		if err != nil {
+			return r, err
+		}
+	}
+	clients, err := child("clients", clientsConfig{Endpoint: at.Front, Service: "echo", Dialect: p.client, Sockets: s.clients,
+		Window: s.window, Body: s.body, Accepted: s.accepted, Deadline: s.deadlineOr(), Warmup: warmup, Measured: s.measured, Priority: s.priority()})
+	if err != nil {
+		return r, err
+	}
+	defer clients.stop()
+	return s.watch(broker, clients, workers)
+}
+
+func (s *scenario) deadlineOr() time.Duration {
+	if s.deadline > 0 {
+		return s.deadline
+	}
+	return 30 * time.Second
+}
+
+// priority of the measured requests: high, where something else waits.
+func (s *scenario) priority() int {
+	if s.background != nil && s.background.clients != nil {
+		return 1
+	}
+	return 0
+}
+
+func (s *scenario) startWorkers(p *peer, backend string, count int, service string) (*process, error) {
+	workers, err := child("workers", workersConfig{Endpoint: backend, Service: service, Dialect: p.worker,
+		Sockets: count, Credit: s.credit, For: childLife})
+	if err != nil {
+		return nil, err
+	}
+	if err := workers.await("ready", startMax+time.Duration(count)*5*time.Millisecond); err != nil {
+		workers.stop()
+		return nil, err
+	}
+	time.Sleep(p.connectedThrough)
+	return workers, nil
+}
+
+func (s *scenario) startBackground(p *peer, b *background, at ports) (all []*process, err error) {
+	if b.idleWorkers > 0 {
+		idle, err := s.startWorkers(p, at.Back, b.idleWorkers, "idle")
+		if err != nil {
+			return all, err
+		}
+		all = append(all, idle)
+	}
+	if b.clients != nil {
+		c := *b.clients
+		c.Endpoint, c.Dialect = at.Front, p.client
+		c.Warmup, c.Measured = 0, childLife
+		deep, err := child("clients", c)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, deep)
+	}
+	time.Sleep(b.settle)
+	return all, nil
+}
+
+// watch reads the clocks of all processes when the measured time begins and
+// when it ends.
+func (s *scenario) watch(broker, clients, workers *process) (r run, err error) {
+	all := []*process{broker, clients}
+	if workers != nil {
+		all = append(all, workers)
+	}
+	if err := clients.await("begin", startMax); err != nil {
+		return r, err
+	}
+	for _, p := range all {
+		p.before = p.used()
+	}
+	if err := clients.await("end", s.measured+startMax); err != nil {
+		return r, err
+	}
+	spent := make([]float64, 3)
+	for i, p := range all {
+		spent[i] = float64(p.used() - p.before)
+	}
+	r.PeakRSS = broker.status("VmHWM")
+	if err := clients.result(startMax, &r.load); err != nil {
+		return r, err
+	}
+	switch {
+	case r.Failed > 0:
+		return r, fmt.Errorf("%d requests failed: %s", r.Failed, r.Error)
+	case r.Lost > 0:
+		return r, fmt.Errorf("%d requests were never answered", r.Lost)
+	case r.Done == 0:
+		return r, errors.New("no request was answered in the measured time")
+	}
+	r.Throughput = float64(r.Done) / r.Seconds
+	each := 1e6 / float64(r.Done)
+	r.CPU, r.ClientCPU, r.WorkerCPU = spent[0]*each, spent[1]*each, spent[2]*each
+	return r, nil
+}

@@ -1,0 +1,159 @@
+package zmqlink_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/privateer-mq/privateer/internal/link"
+)
+
+// What was Put arrives whole and in order, whatever its size, also between
+// messages that were sent at once.
+func TestPut(t *testing.T) {
+	contract(t, func(t *testing.T, k kind) {
+		router, dealer := pair(t, k, link.Options{SendMax: 10_000, RecvMax: 10_000}, link.Options{Identity: []byte("peer-1"), SendMax: 10_000, RecvMax: 10_000})
+		var want []string
+		say := func(put bool, frames ...string) {
+			all := make([][]byte, len(frames))
+			for i, f := range frames {
+				all[i] = []byte(f)
+			}
+			if put {
+				dealer.link.Put(nil, all...)
+			} else if err := dealer.link.Send(nil, all...); err != nil {
+				t.Fatal(err)
+			}
+			for i, f := range all { // it is not kept
+				if len(f) < link.LentMax {
+					copy(all[i], strings.Repeat("X", len(f)))
+				}
+			}
+			want = append(want, fmt.Sprintf("peer-1%q", frames))
+		}
+		for i := range 400 {
+			say(true, fmt.Sprint(i), "", strings.Repeat("s", i))
+			switch i % 100 {
+			case 10:
+				say(true, fmt.Sprint("large ", i), strings.Repeat("L", link.LentMax+i), "")
+			case 20:
+				say(false, "at once")
+			case 30:
+				say(true, "")
+			}
+		}
+		dealer.link.Flush(func(number int, err error) { t.Errorf("message %d: %v", number, err) })
+		until(t, "all arrive", func() bool { return len(router.data()) == len(want) }, router)
+		for i, m := range router.data() {
+			expect(t, m, want[i])
+		}
+	})
+}
+
+// Flush names the messages that could not be sent, by their numbers, and no
+// other; the numbers begin anew.
+func TestFlushNamesFailures(t *testing.T) {
+	contract(t, func(t *testing.T, k kind) {
+		router, dealer := pair(t, k, link.Options{}, link.Options{Identity: []byte("here")})
+		for round := range 2 {
+			router.link.Put([]byte("gone"), []byte("0"))
+			router.link.Put([]byte("here"), []byte("1"))
+			router.link.Put([]byte("gone"), []byte("2"), []byte("more"), bytes.Repeat([]byte("L"), link.LentMax))
+			router.link.Put([]byte("here"), []byte("3"), bytes.Repeat([]byte("L"), link.LentMax))
+			router.link.Put([]byte("gone"), []byte("4"))
+			router.link.Put([]byte("here"), []byte("5"))
+			router.link.Put([]byte("here"))
+			var failed []string
+			router.link.Flush(func(number int, err error) {
+				switch {
+				case errors.Is(err, link.ErrUnreachable):
+					failed = append(failed, fmt.Sprint(number))
+				case errors.Is(err, link.ErrNoFrames):
+					failed = append(failed, fmt.Sprint(number, " empty"))
+				default:
+					t.Errorf("message %d: %v", number, err)
+				}
+			})
+			if got := strings.Join(failed, ","); got != "0,2,4,6 empty" {
+				t.Fatalf("round %d: failed %s", round, got)
+			}
+			until(t, "the others arrive", func() bool { return len(dealer.data()) == 3*(round+1) }, dealer)
+		}
+		router.link.Put([]byte("gone"), []byte("nobody asks"))
+		router.link.Flush(nil)
+		router.link.Flush(func(number int, err error) { t.Errorf("told twice: %d %v", number, err) })
+		if d := dealer.data(); string(d[4].Frames[0]) != "3" || len(d[4].Frames[1]) != link.LentMax || string(d[5].Frames[0]) != "5" {
+			t.Fatalf("the dealer got %q", d)
+		}
+	})
+}
+
+// A message larger than what is read at once, and many of them, come whole.
+func TestRecvOfManySizes(t *testing.T) {
+	for _, lend := range []bool{false, true} {
+		contract(t, func(t *testing.T, k kind) {
+			router, dealer := pair(t, k, link.Options{Lend: lend, RecvMax: 10_000}, link.Options{SendMax: 10_000, RecvMax: 10_000})
+			const messages = 300
+			for i := range messages {
+				frames := [][]byte{fmt.Append(nil, i)}
+				for j := range i % 40 {
+					frames = append(frames, bytes.Repeat([]byte{byte(i)}, (i*j*17)%(link.LentMax+100)))
+				}
+				if err := dealer.link.Send(nil, frames...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			seen := 0
+			for end := time.Now().Add(patience); seen < messages && time.Now().Before(end); {
+				if err := router.host.Wait(10 * time.Millisecond); err != nil {
+					t.Fatal(err)
+				}
+				got, err := router.link.Recv(nil, 100)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, m := range got {
+					if m.Kind != link.Data {
+						continue
+					}
+					if string(m.Frames[0]) != fmt.Sprint(seen) || len(m.Frames) != 1+seen%40 {
+						t.Fatalf("message %d: %q and %d frames", seen, m.Frames[0], len(m.Frames))
+					}
+					for j, f := range m.Frames[1:] {
+						if !bytes.Equal(f, bytes.Repeat([]byte{byte(seen)}, (seen*j*17)%(link.LentMax+100))) {
+							t.Fatalf("message %d, frame %d is not what was sent", seen, j)
+						}
+					}
+					seen++
+				}
+			}
+			if seen != messages {
+				t.Fatalf("%d of %d messages", seen, messages)
+			}
+		})
+	}
+}
+
+// What a link does not lend, and large frames in any case, are the caller's.
+func TestWhatIsNotLentIsKept(t *testing.T) {
+	for _, lend := range []bool{false, true} {
+		contract(t, func(t *testing.T, k kind) {
+			router, dealer := pair(t, k, link.Options{Lend: lend}, link.Options{})
+			large := strings.Repeat("L", link.LentMax)
+			dealer.send("", "small", large)
+			until(t, "it arrives", func() bool { return len(router.data()) == 1 }, router)
+			first := router.data()[0].Frames
+			small, kept := first[0], first[1]
+			for i := range 50 {
+				dealer.send("", fmt.Sprint("later ", i), strings.Repeat("M", link.LentMax))
+			}
+			until(t, "more arrives", func() bool { return len(router.data()) == 51 }, router)
+			if string(kept) != large || (!lend && string(small) != "small") {
+				t.Fatal("a later message was written over it")
+			}
+		})
+	}
+}

@@ -1,0 +1,86 @@
+#include "raw.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct batch *raw_new(void) {
+	struct batch *b = calloc(1, sizeof *b);
+	if (b != NULL)
+		zmq_msg_init(&b->msg);
+	return b;
+}
+
+void raw_free(struct batch *b) {
+	if (b == NULL)
+		return;
+	zmq_msg_close(&b->msg);
+	free(b);
+}
+
+void raw_receive(void *socket, struct batch *b, uint8_t *to, size_t room, uint64_t *lengths, int frames_max, int messages_max) {
+	b->messages = b->frames = b->error = 0;
+	b->bytes = b->need = 0;
+	while (b->messages < messages_max && b->frames < frames_max) {
+		if (!b->held) {
+			if (zmq_msg_recv(&b->msg, socket, ZMQ_DONTWAIT) < 0) {
+				if (errno == EINTR)
+					continue;
+				b->error = errno;
+				return;
+			}
+			b->held = 1;
+		}
+		size_t size = zmq_msg_size(&b->msg);
+		if (size >= LARGE || size > room - b->bytes) {
+			b->need = size;
+			return;
+		}
+		memcpy(to + b->bytes, zmq_msg_data(&b->msg), size);
+		b->bytes += size;
+		b->held = 0;
+		b->more = zmq_msg_more(&b->msg);
+		lengths[b->frames++] = (uint64_t)size << 1 | (uint64_t)b->more;
+		b->messages += !b->more;
+	}
+}
+
+int raw_take(struct batch *b, uint8_t *to) {
+	memcpy(to, zmq_msg_data(&b->msg), zmq_msg_size(&b->msg));
+	b->held = 0;
+	b->more = zmq_msg_more(&b->msg);
+	return b->more;
+}
+
+int raw_send_frame(void *socket, const uint8_t *from, size_t length, int more) {
+	for (;;) {
+		if (zmq_send(socket, from, length, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) >= 0)
+			return 0;
+		if (errno != EINTR)
+			return errno;
+	}
+}
+
+int raw_send(void *socket, const uint8_t *from, const uint64_t *lengths, int frames, struct failure *failures) {
+	// What a connection that ended in the middle of a message has not taken is
+	// dropped by libzmq, but it must see where the next one starts: abandoning.
+	enum { SENDING, SKIPPING, ABANDONING } state = SENDING;
+	int failed = 0, message = 0, frame = 0;
+	for (int i = 0; i < frames; i++) {
+		size_t length = (size_t)(lengths[i] >> 1);
+		int more = (int)(lengths[i] & 1);
+		int error = state == SKIPPING ? 0 : raw_send_frame(socket, from, length, more);
+		if (error != 0 && state == SENDING) {
+			failures[failed++] = (struct failure){message, frame, error};
+			state = frame == 0 ? SKIPPING : ABANDONING;
+		}
+		from += length;
+		frame++;
+		if (!more) {
+			message++;
+			frame = 0;
+			state = SENDING;
+		}
+	}
+	return failed;
+}
