@@ -97,7 +97,7 @@ func (b *Broker) open() (*loop, error) {
 	}
 	options := func(endpoints []string) link.Options {
 		return link.Options{Role: link.Router, Endpoints: endpoints, SendMax: socketQueue, RecvMax: socketQueue,
-			FrameBytesMax: max(b.cfg.MaxMessage+spareFrame, listFrameMax), Linger: linger}
+			FrameBytesMax: max(b.cfg.MaxMessage+spareFrame, listFrameMax), Linger: linger, Lend: true}
 	}
 	front, err := host.Open(options(b.cfg.Frontends))
 	if err != nil {
@@ -282,3 +282,6 @@ func newID() protocol.ID {
 }
 
 func workerName(instance uint64) string { return fmt.Sprintf("%016x", instance) }
+
+// What a port lends and what the core copies is one rule.
+var _ = [1]struct{}{}[core.LentMax-link.LentMax]

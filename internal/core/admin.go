@@ -82,7 +82,7 @@ func (c *Core) Find(now time.Duration, id protocol.ID) (info RequestInfo, ok boo
 		info.Dead, info.Service = true, d.Service
 	}
 	info.ID = id
-	if f := c.finished[id]; f != nil {
+	if f := c.done.find(id); f != nil {
 		info.State, info.Code, info.Certainty, info.Attempt = "done", f.code, f.certainty, f.attempt
 		info.Left = f.deadline - c.now
 		return info, true

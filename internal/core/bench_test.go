@@ -61,6 +61,10 @@ func (m *mill) ask(service int, code protocol.Code) {
 	binary.BigEndian.PutUint64(m.msg.ID[8:], m.n)
 	m.out = m.c.Client(m.now, Peer{ID: clientID}, &m.msg, m.out)
 	m.deliver()
+	if m.n%32 == 0 { // a turn of the loop
+		m.out = m.c.Tick(m.now, m.out)
+		m.deliver()
+	}
 }
 
 var (

@@ -7,7 +7,7 @@ import "github.com/privateer-mq/privateer/protocol"
 func (c *Core) cancel(from Peer, m *protocol.Message) {
 	c.counters.Cancels++
 	here := route{instance: m.Instance, try: m.Number, peer: from}
-	if f := c.finished[m.ID]; f != nil {
+	if f := c.done.find(m.ID); f != nil {
 		c.replay(f, from, m)
 		return
 	}
@@ -21,7 +21,7 @@ func (c *Core) cancel(from Peer, m *protocol.Message) {
 		return
 	}
 	if rt := r.route(m.Instance); rt != nil {
-		*rt = here
+		*rt = here // until this call ends: it ends r
 	}
 	c.withdraw(r, "withdrawn by its client")
 }

@@ -18,8 +18,8 @@ func (c *Core) Check() error {
 		if err := c.checkRequest(r); err != nil {
 			return fmt.Errorf("request %v, %v: %w", id, r.state, err)
 		}
-		if r.id != id || c.finished[id] != nil {
-			return fmt.Errorf("request %v: filed under %v, finished too: %t", r.id, id, c.finished[id] != nil)
+		if r.id != id || c.done.find(id) != nil {
+			return fmt.Errorf("request %v: filed under %v, finished too: %t", r.id, id, c.done.find(id) != nil)
 		}
 		switch r.state {
 		case queued:
@@ -135,9 +135,9 @@ func (c *Core) checkWorker(w *worker) error {
 }
 
 func (c *Core) checkBounds() error {
-	var bytes int64
-	for f := c.replays.head; f != nil; f = f.home.next {
-		bytes += f.size
+	bytes, err := c.done.check()
+	if err != nil {
+		return err
 	}
 	switch {
 	case bytes != c.replayBytes || bytes > c.cfg.ReplayBytes:
@@ -146,8 +146,6 @@ func (c *Core) checkBounds() error {
 		return fmt.Errorf("over a bound: %d bodies, %d bytes", c.bodies, c.queueBytes)
 	case len(c.services) > c.cfg.MaxServices, len(c.workers) > c.cfg.MaxPeers, c.dead.size > c.cfg.MaxDead:
 		return fmt.Errorf("over a bound: %d services, %d workers, %d dead letters", len(c.services), len(c.workers), c.dead.size)
-	case c.lingering.size > len(c.finished):
-		return fmt.Errorf("%d linger of %d", c.lingering.size, len(c.finished))
 	}
 	return nil
 }

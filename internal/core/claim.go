@@ -13,7 +13,7 @@ func (c *Core) claim(w *worker, e *protocol.Entry) {
 		c.takenListed(w, e, f)
 		return
 	}
-	if fin := c.finished[e.ID]; fin != nil {
+	if fin := c.done.find(e.ID); fin != nil {
 		c.claimFinished(w, e, f, fin)
 		return
 	}
@@ -215,11 +215,11 @@ func (c *Core) adoptUnknown(w *worker, e *protocol.Entry) {
 	}
 	deadline := c.now + fromMS(e.RemainingMS) - c.turnStop
 	if e.State == protocol.IDOnly {
-		if len(c.finished) >= c.cfg.MaxIDs {
+		if c.done.size() >= c.cfg.MaxIDs {
 			c.drop(DropOverBound, e.ID)
 		} else {
-			c.remember(&finished{id: e.ID, code: protocol.Gone, certainty: protocol.Ran, attempt: e.Attempt, deadline: deadline,
-				meta: protocol.ErrorMeta(goneText)}, nil)
+			c.remember(finished{id: e.ID, code: protocol.Gone, certainty: protocol.Ran, attempt: e.Attempt, deadline: deadline},
+				protocol.ErrorMeta(goneText), nil)
 		}
 		return
 	}
@@ -234,7 +234,7 @@ func (c *Core) adoptUnknown(w *worker, e *protocol.Entry) {
 	r.id, r.svc, r.flags, r.digest = e.ID, &c.nowhere, e.Flags&protocol.AtMostOnce, e.Digest
 	r.accepted, r.deadline, r.handed, r.rerun = c.now, deadline, true, true
 	c.nowhere.open++
-	c.requests[r.id] = r
+	c.admit(r)
 	if e.State == protocol.Kept {
 		c.keep(r, w, e)
 		return

@@ -103,7 +103,7 @@ func (c *Core) ask(from Peer, m *protocol.Message) {
 	if from.legacy() {
 		m.RemainingMS = ms(c.cfg.DefaultDeadline)
 	}
-	if f := c.finished[m.ID]; f != nil {
+	if f := c.done.find(m.ID); f != nil {
 		c.replay(f, from, m)
 		return
 	}
@@ -161,9 +161,10 @@ func (c *Core) first(from Peer, m *protocol.Message, size int64) {
 	r.plain, r.rerun, r.handed = from.legacy(), rerun, mayHaveRun
 	r.accepted, r.deadline = c.now, c.now+remaining
 	s.open++
+	r.room(from, m)
 	c.takeBody(r, m, size)
 	c.hear(r, from, m)
-	c.requests[r.id] = r
+	c.admit(r)
 	c.counters.Accepted++
 	c.event(Event{What: EventAccepted, ID: r.id, Service: s.name, Behind: s.queuedRequests()})
 	c.accepted(r, from, m)
@@ -184,7 +185,7 @@ func (c *Core) first(from Peer, m *protocol.Message, size int64) {
 // after a restart.
 func (c *Core) takeBody(r *request, m *protocol.Message, size int64) {
 	r.hasBody = true
-	r.body, r.meta, r.size = m.Body, m.Meta, size
+	r.body, r.meta, r.size = r.holdBody(m.Body), r.hold(m.Meta), size
 	r.priority, r.grant = uint8(m.Code), m.Stream.Grant
 	r.digest = protocol.Digest(m.ID, m.Service, m.Flags, m.Body)
 	c.queueBytes += size
@@ -232,7 +233,7 @@ func (c *Core) hear(r *request, from Peer, m *protocol.Message) bool {
 	case m.Number < rt.try:
 		return false
 	}
-	*rt = route{instance: m.Instance, try: m.Number, more: m.Flags.Has(protocol.CanTakeMore), peer: from}
+	*rt = route{instance: m.Instance, try: m.Number, more: m.Flags.Has(protocol.CanTakeMore), peer: r.holdPeer(from)}
 	r.owner = m.Instance
 	r.flags = r.flags.With(protocol.Finish, m.Flags.Has(protocol.Finish))
 	r.interest = 0

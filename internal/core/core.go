@@ -49,9 +49,10 @@ const (
 // goroutine, no clock, no randomness. It is not safe for concurrent use.
 //
 // now is monotonic time since some fixed start and never goes back. A method
-// appends to out what is to be done, in order, and returns it; the outputs
-// alias the messages passed in. Byte slices of a message given to Client or
-// Worker belong to the Core from then on.
+// appends to out what is to be done, in order, and returns it. The outputs
+// alias the messages passed in and the Core's own memory: they must be done
+// before the next Tick. Until then the messages must stay as they are, and
+// their slices of LentMax bytes or more belong to the Core for ever.
 type Core struct {
 	cfg   Config
 	now   time.Duration // of the running call
@@ -64,21 +65,20 @@ type Core struct {
 	stopUntil  time.Duration
 
 	requests map[protocol.ID]*request
-	finished map[protocol.ID]*finished
+	openPeak int // of requests, since it was made
 	tombs    map[protocol.ID]*tomb
 	services map[string]*service
 	workers  map[uint64]*worker // by instance
 	peers    map[peerKey]*worker
 
-	waiting   list[*request] // for a claim, oldest first
-	replays   list[*finished]
-	lingering list[*lingerer] // past their deadline, kept while there is room
-	dead      list[*deadLetter]
+	done    ledger
+	ledger  timer          // the next time at which it has something due
+	waiting list[*request] // for a claim, oldest first
+	dead    list[*deadLetter]
 
 	bodies      int // requests whose body is here: those that MaxQueue bounds
 	queueBytes  int64
 	deadBytes   int64
-	lastDropped protocol.ID
 	replayBytes int64
 	queued      int // requests in the queue of some service
 	assigned    int // requests held by some worker
@@ -90,6 +90,7 @@ type Core struct {
 	leaving     bool    // nothing more is handed out, nobody may register
 	nowhere     service // of requests whose service is not known yet
 
+	freed         []*request // ended since the last Tick
 	spareRequests []*request // ended, to be used again
 	spareRuns     []*run
 
@@ -103,13 +104,14 @@ type Core struct {
 func New(cfg Config, now time.Duration) *Core {
 	c := &Core{
 		cfg: cfg, wheel: newWheel(now), now: now,
-		requests: map[protocol.ID]*request{}, finished: map[protocol.ID]*finished{},
+		requests: map[protocol.ID]*request{}, done: newLedger(),
 		tombs: map[protocol.ID]*tomb{}, services: map[string]*service{},
 		workers: map[uint64]*worker{}, peers: map[peerKey]*worker{},
 		windowEnd: now + cfg.RecoveryWindow,
 	}
 	c.window.owner = windowTimer{}
 	c.probe.owner = probeTimer{}
+	c.ledger.owner = ledgerTimer{}
 	c.wheel.set(&c.window, c.windowEnd)
 	return c
 }
@@ -117,6 +119,7 @@ func New(cfg Config, now time.Duration) *Core {
 type (
 	windowTimer struct{}
 	probeTimer  struct{}
+	ledgerTimer struct{}
 )
 
 // Client takes a client's message. For a legacy client, whose message names no
@@ -205,14 +208,15 @@ func (c *Core) Stopped(now time.Duration, gap time.Duration, out []Output) []Out
 // Tick fires what is due. Call it after the messages of a turn.
 func (c *Core) Tick(now time.Duration, out []Output) []Output {
 	c.begin(now, out)
+	c.reuse()
 	for t := c.wheel.advance(now); t != nil; t = c.wheel.advance(now) {
 		switch o := t.owner.(type) {
 		case *request:
 			c.requestDue(o)
 		case *worker:
 			c.workerDue(o)
-		case *finished:
-			c.finishedDue(o)
+		case ledgerTimer:
+			c.ledgerDue()
 		case *tomb:
 			c.tombDue(o)
 		case windowTimer:
@@ -240,6 +244,18 @@ func (c *Core) end() []Output {
 	out := c.out
 	c.out = nil
 	return out
+}
+
+// admit files r under its id.
+func (c *Core) admit(r *request) {
+	c.requests[r.id] = r
+	c.openPeak = max(c.openPeak, len(c.requests))
+}
+
+// dismiss ends that.
+func (c *Core) dismiss(r *request) {
+	delete(c.requests, r.id)
+	c.requests, c.openPeak = shrunk(c.requests, c.openPeak)
 }
 
 // running is the time that counts for liveness, leases and interest: it stands

@@ -39,8 +39,8 @@ func (c *Core) giveUp(r *request, o outcome) {
 	if text == "" {
 		text = o.meta.Get(protocol.MetaErrorText)
 	}
-	d := &deadLetter{DeadLetter: DeadLetter{ID: r.id, Service: r.svc.name, Code: o.code, Reason: text, Body: r.body,
-		Attempt: r.attempt, Workers: r.lostWith, At: c.now, meta: r.meta, flags: r.flags, priority: r.priority}}
+	d := &deadLetter{DeadLetter: DeadLetter{ID: r.id, Service: r.svc.name, Code: o.code, Reason: text, Body: cloneFrames(r.body),
+		Attempt: r.attempt, Workers: r.lostWith, At: c.now, meta: clone(r.meta), flags: r.flags, priority: r.priority}}
 	c.dead.pushBack(d)
 	c.deadBytes += r.size
 	c.counters.DeadLettered++
@@ -106,7 +106,7 @@ func (c *Core) RequeueDead(now time.Duration, id, fresh protocol.ID, out []Outpu
 	s.open++
 	c.queueBytes += r.size
 	c.bodies++
-	c.requests[fresh] = r
+	c.admit(r)
 	c.counters.Accepted++
 	c.event(Event{What: EventAccepted, ID: fresh, Service: s.name, Reason: "requeued dead letter"})
 	c.enqueueBack(r)

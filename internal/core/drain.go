@@ -54,7 +54,7 @@ func (c *Core) abandon(r *request) {
 	c.unplace(r)
 	r.enter(done)
 	c.wheel.clear(&r.timer)
-	delete(c.requests, r.id)
+	c.dismiss(r)
 	r.svc.open--
 	c.leaveBody(r)
 	c.sweepService(r.svc)

@@ -6,47 +6,13 @@ import (
 	"github.com/privateer-mq/privateer/protocol"
 )
 
-// finished is what is remembered of a request that has its outcome: the id
-// until its deadline and a heartbeat, so that no try of it that is still on
-// the way can start it again; after that, up to the replay window, while there
-// is room. The body goes earlier where the bodies together are too large.
-type finished struct {
-	home   link[*finished] // in replays, while its body is kept
-	linger lingerer
-	timer  timer
-
-	id        protocol.ID
-	code      protocol.Code
-	certainty protocol.Certainty
-	retryable bool
-	bodyGone  bool
-	attempt   uint32
-	digest    uint64 // 0: not known
-	deadline  time.Duration
-	until     time.Duration // end of the replay window
-	size      int64
-	stream    protocol.Stream
-	meta      protocol.Meta
-	body      [][]byte
-}
-
-func (f *finished) hook() *link[*finished] { return &f.home }
-
-// A lingerer is a finished request's place among those past their deadline.
-type lingerer struct {
-	link link[*lingerer]
-	f    *finished
-}
-
-func (l *lingerer) hook() *link[*lingerer] { return &l.link }
-
 // finish gives r its one outcome: every instance that asked hears it, at its
 // newest route.
 func (c *Core) finish(r *request, o outcome) {
 	c.unplace(r)
 	r.enter(done)
 	c.wheel.clear(&r.timer)
-	delete(c.requests, r.id)
+	c.dismiss(r)
 	r.svc.open--
 	c.leaveBody(r)
 	c.sweepService(r.svc)
@@ -57,18 +23,14 @@ func (c *Core) finish(r *request, o outcome) {
 	}
 	c.event(Event{What: EventFinished, ID: r.id, Service: r.svc.name, Attempt: o.attempt, Code: o.code, Took: c.now - r.accepted, Reason: why})
 	c.answerAll(r, o)
-	plain := r.plain
-	f := finished{id: r.id, code: o.code, certainty: o.certainty, retryable: o.retryable, attempt: o.attempt,
-		digest: r.digest, deadline: r.deadline + r.doubt, stream: o.stream}
+	if !r.plain { // otherwise nobody can ask for it again
+		if o.meta == nil {
+			o.meta = protocol.ErrorMeta(o.text)
+		}
+		c.remember(finished{id: r.id, code: o.code, certainty: o.certainty, retryable: o.retryable, attempt: o.attempt,
+			digest: r.digest, deadline: r.deadline + r.doubt, stream: o.stream}, o.meta, o.body)
+	}
 	c.freeRequest(r)
-	if plain {
-		return // nobody can ask for it again
-	}
-	if o.meta == nil {
-		o.meta = protocol.ErrorMeta(o.text)
-	}
-	f.meta = o.meta
-	c.remember(&f, o.body)
 }
 
 // answerAll sends an outcome to all routes of r.
@@ -82,72 +44,100 @@ func (c *Core) answerAll(r *request, o outcome) {
 	}
 }
 
-// remember puts f into the table of finished ids.
-func (c *Core) remember(f *finished, body [][]byte) {
-	f.timer.owner, f.linger.f = f, f
+// remember puts f into the ledger, with its reply.
+func (c *Core) remember(f finished, meta protocol.Meta, body [][]byte) {
 	f.until = c.now + c.cfg.ReplayWindow
-	c.finished[f.id] = f
-	f.size = bodyBytes(body)
-	switch {
-	case f.size > c.cfg.ReplayBytes:
+	l := &c.done
+	x := l.add(f)
+	if size := bodyBytes(body); size > c.cfg.ReplayBytes {
+		x.bodyGone = true
+		c.drop(DropReplayBody, f.id)
+	} else {
+		l.kept.put(l, x, meta, body)
+		c.replayBytes += size
+	}
+	// A page counts whole: one reply that is kept for long must not keep the
+	// memory of thousands that are not.
+	for l.kept.oldest != 0 && (c.replayBytes > c.cfg.ReplayBytes || l.kept.bytes > c.cfg.ReplayBytes+replaySlack) {
+		c.dropReply(l.get(l.kept.oldest))
+	}
+	c.expect(&l.must, x, x.deadline+c.cfg.Heartbeat)
+	c.trimLingering()
+}
+
+// replaySlack: pages that are begun, and those whose replies end in disorder.
+const replaySlack = 16 * pageBytes
+
+// dropReply makes room. An error without a body only loses its text.
+func (c *Core) dropReply(f *finished) {
+	c.replayBytes -= int64(f.at.size)
+	if f.at.size > 0 || f.code == protocol.OK {
 		f.bodyGone = true
 		c.drop(DropReplayBody, f.id)
-	case f.size > 0:
-		f.body = body
-		c.replayBytes += f.size
-		c.replays.pushBack(f)
-	default:
-		f.body = body
 	}
-	for c.replayBytes > c.cfg.ReplayBytes {
-		c.dropBody(c.replays.head)
-		c.drop(DropReplayBody, c.lastDropped)
-	}
-	c.wheel.set(&f.timer, f.deadline+c.cfg.Heartbeat)
-	c.trimLingering()
+	c.done.kept.drop(&c.done, f)
 }
 
-func (c *Core) dropBody(f *finished) {
-	if !f.home.on {
-		return
+// expect notes in k that something is due for f.
+func (c *Core) expect(k *calendar, f *finished, due time.Duration) {
+	f.lingers = k == &c.done.may
+	k.put(&c.done, f, c.now, due)
+	if at, ok := k.next(); ok && (c.ledger.slot == nil || uint64(at/wheelTick) < c.ledger.due) {
+		c.wheel.set(&c.ledger, at)
 	}
-	c.replays.remove(f)
-	c.replayBytes -= f.size
-	f.body, f.bodyGone = nil, true
-	c.lastDropped = f.id
 }
 
-// finishedDue: the deadline has passed; what is left is a courtesy.
-func (c *Core) finishedDue(f *finished) {
-	if c.now >= f.until || f.linger.link.on {
-		c.forget(f)
-		return
+// ledgerDue: the deadlines of some have passed; what is left of those is a
+// courtesy. Others have had it.
+func (c *Core) ledgerDue() {
+	l := &c.done
+	for f := l.must.due(l, c.now); f != nil; f = l.must.due(l, c.now) {
+		switch due := f.deadline + c.cfg.Heartbeat; {
+		case due > c.now: // it moved meanwhile, or was too far away
+			c.expect(&l.must, f, due)
+		case c.now >= f.until:
+			c.forget(f)
+		default:
+			c.expect(&l.may, f, f.until)
+		}
 	}
-	c.lingering.pushBack(&f.linger)
-	c.wheel.set(&f.timer, f.until)
 	c.trimLingering()
+	for f := l.may.due(l, c.now); f != nil; f = l.may.due(l, c.now) {
+		if c.now >= f.until {
+			c.forget(f)
+		} else {
+			c.expect(&l.may, f, f.until)
+		}
+	}
+	for _, k := range []*calendar{&l.must, &l.may} {
+		if at, ok := k.next(); ok && (c.ledger.slot == nil || uint64(at/wheelTick) < c.ledger.due) {
+			c.wheel.set(&c.ledger, at)
+		}
+	}
 }
 
 // trimLingering keeps half of the table free for ids that must be remembered.
 func (c *Core) trimLingering() {
-	for len(c.finished) > c.cfg.MaxIDs/2 && c.lingering.head != nil {
-		c.forget(c.lingering.head.f)
+	l := &c.done
+	for l.size() > c.cfg.MaxIDs/2 && l.may.size > 0 {
+		r, _ := l.may.first()
+		f := l.get(r)
+		l.may.remove(l, f)
+		c.forget(f)
 	}
 }
 
+// forget removes f, which is in no calendar.
 func (c *Core) forget(f *finished) {
-	c.dropBody(f)
-	if f.linger.link.on {
-		c.lingering.remove(&f.linger)
-	}
-	c.wheel.clear(&f.timer)
-	delete(c.finished, f.id)
+	c.replayBytes -= int64(f.at.size)
+	c.done.kept.drop(&c.done, f)
+	c.done.remove(f)
 }
 
 // roomForID reports whether one more id can be remembered. Ids that must be
 // are never evicted for it.
 func (c *Core) roomForID() bool {
-	return len(c.finished)+len(c.requests) < c.cfg.MaxIDs
+	return c.done.size()+len(c.requests) < c.cfg.MaxIDs
 }
 
 // replay answers a retry, or a late CANCEL, of a finished request.
@@ -161,10 +151,10 @@ func (c *Core) replay(f *finished, from Peer, m *protocol.Message) {
 		}
 		if deadline := c.now + fromMS(m.RemainingMS); deadline > f.deadline {
 			f.deadline = deadline // wanted for longer: it must be remembered again
-			if f.linger.link.on {
-				c.lingering.remove(&f.linger)
+			if f.lingers {
+				c.done.may.remove(&c.done, f)
+				c.expect(&c.done.must, f, f.deadline+c.cfg.Heartbeat)
 			}
-			c.wheel.set(&f.timer, f.deadline+c.cfg.Heartbeat)
 		}
 	}
 	c.counters.Replayed++
@@ -174,6 +164,7 @@ func (c *Core) replay(f *finished, from Peer, m *protocol.Message) {
 			text: goneText})
 		return
 	}
+	meta, body := c.done.kept.get(f)
 	c.answer(f.id, here, outcome{code: f.code, certainty: f.certainty, retryable: f.retryable,
-		attempt: f.attempt, stream: f.stream, meta: f.meta, body: f.body})
+		attempt: f.attempt, stream: f.stream, meta: meta, body: body})
 }

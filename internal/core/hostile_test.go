@@ -24,6 +24,7 @@ type foe struct {
 	sent  [4]uint32
 	heard map[string]string
 	steps []string
+	lent  [][]byte
 }
 
 func newFoe(t testing.TB, pick func(int) int) *foe {
@@ -57,6 +58,7 @@ func (f *foe) step() {
 		out = f.core.Tick(f.now, nil)
 	}
 	f.take(out)
+	f.overwrite()
 	if err := f.core.Check(); err != nil {
 		f.t.Fatalf("%v\nafter:\n%s", err, f.story())
 	}
@@ -113,7 +115,9 @@ func (f *foe) ask() []Output {
 		}
 	}
 	f.log("client %d %v %s try %d flags %b", m.Instance, m.Command, name(m.ID), m.Number, m.Flags)
-	return f.core.Client(f.now, Peer{ID: fmt.Appendf(nil, "c%d", m.Instance)}, &m, nil)
+	from := Peer{ID: fmt.Appendf(nil, "c%d", m.Instance)}
+	f.lend(&m, from.ID)
+	return f.core.Client(f.now, from, &m, nil)
 }
 
 func (f *foe) work() []Output {
@@ -167,7 +171,25 @@ func (f *foe) work() []Output {
 		}
 	}
 	f.log("worker %d %v %s/%d/%d %v link %d seq %d ack %d credit %d list %v", n, m.Command, name(m.ID), m.Number, m.Epoch, m.Code, m.Link, m.Seq, m.Ack, m.Credit, m.Entries)
+	f.lend(&m, from.ID)
 	return f.core.Worker(f.now, from, &m, nil)
+}
+
+// lend notes the slices that are the caller's again after the step.
+func (f *foe) lend(m *protocol.Message, peer []byte) {
+	m.Meta = protocol.Meta(nil).Append(protocol.MetaErrorText, name(m.ID))
+	f.lent = append(f.lent, peer, m.Service, m.Meta)
+	f.lent = append(append(f.lent, m.Body...), m.Services...)
+}
+
+// overwrite puts something else where a core has no business any more.
+func (f *foe) overwrite() {
+	for _, b := range f.lent {
+		for i := range b {
+			b[i] = '!'
+		}
+	}
+	f.lent = f.lent[:0]
 }
 
 // list fills in a list that is right, wrong or both.
@@ -199,7 +221,13 @@ func (f *foe) take(out []Output) {
 			out = f.core.Undeliverable(f.now, o.Side, o.To, &o.Msg, f.pick(2) == 0, out)
 			continue
 		}
+		if o.Side == Front && string(o.To.ID) != fmt.Sprintf("c%d", o.Msg.Instance) && o.To.Dialect == protocol.PRV1 {
+			f.t.Fatalf("%v for client %d goes to %q\n%s", o.Msg.Command, o.Msg.Instance, o.To.ID, f.story())
+		}
 		if o.Side == Back {
+			if body := fmt.Sprintf("%s", o.Msg.Body); o.Msg.Command == protocol.Request && !o.Msg.Flags.Has(protocol.ReplayOnly) && body != "["+name(o.Msg.ID)+"]" {
+				f.t.Fatalf("%s is handed out with the body %s\n%s", name(o.Msg.ID), body, f.story())
+			}
 			if n := o.To.ID[1] - '0'; o.Msg.Link == f.links[n] && o.Msg.Seq > f.sent[n] && f.pick(10) > 0 {
 				f.sent[n] = o.Msg.Seq
 			}
@@ -221,7 +249,7 @@ func (f *foe) outcome(o *Output) {
 	key := fmt.Sprintf("%v of client %d", m.ID, m.Instance)
 	got := fmt.Sprintf("%v attempt %d %q", m.Code, m.Attempt, m.Body)
 	f.log("  %s: %s", key, got)
-	if fin := f.core.finished[m.ID]; fin == nil {
+	if fin := f.core.done.find(m.ID); fin == nil {
 		f.t.Fatalf("an outcome that is not remembered: %s %s\n%s", key, got, f.story())
 	}
 }

@@ -258,7 +258,7 @@ func (c *Core) stopOther(r *request, w *worker) {
 
 // lateReply: the request is done or was never known here.
 func (c *Core) lateReply(w *worker, m *protocol.Message, f fence) {
-	fin := c.finished[m.ID]
+	fin := c.done.find(m.ID)
 	switch {
 	case fin != nil:
 		// Superseded is what another attempt has finished. A run that no other
@@ -267,12 +267,12 @@ func (c *Core) lateReply(w *worker, m *protocol.Message, f fence) {
 		if fin.attempt != f.attempt || fin.code != m.Code {
 			c.drop(DropLateReply, m.ID)
 		}
-	case m.Epoch != c.cfg.Epoch && m.Code.Final() && (m.Code == protocol.OK || !m.Flags.Has(protocol.CtxCancelled)) && len(c.finished) < c.cfg.MaxIDs && !w.legacy:
+	case m.Epoch != c.cfg.Epoch && m.Code.Final() && (m.Code == protocol.OK || !m.Flags.Has(protocol.CtxCancelled)) && c.done.size() < c.cfg.MaxIDs && !w.legacy:
 		// Run under an earlier broker: kept for the client's retry.
 		deadline := c.now + c.cfg.ReplayWindow
 		c.ack(w, f, deadline, false)
-		c.remember(&finished{id: m.ID, code: m.Code, certainty: protocol.Ran, attempt: m.Number,
-			stream: m.Stream, meta: m.Meta, deadline: deadline}, m.Body)
+		c.remember(finished{id: m.ID, code: m.Code, certainty: protocol.Ran, attempt: m.Number,
+			stream: m.Stream, deadline: deadline}, m.Meta, m.Body)
 	default:
 		c.ack(w, f, c.now, true)
 		c.drop(DropUnknownRequest, m.ID)

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"slices"
 	"time"
 
 	"github.com/privateer-mq/privateer/protocol"
@@ -69,6 +70,8 @@ type request struct {
 	svc      *service
 	meta     protocol.Meta
 	body     [][]byte
+	slab     []byte    // what is copied of messages: body, meta, the first route
+	one      [1][]byte // body, where it has one frame
 	size     int64
 	digest   uint64
 	accepted time.Duration
@@ -119,6 +122,9 @@ type run struct {
 // sparesMax bounds the requests and runs that are kept for use again.
 const sparesMax = 4096
 
+// slabKept is the largest slab that goes with a spare request.
+const slabKept = 1 << 10
+
 // newRequest and newRun take a spare one where there is one: most requests are
 // short-lived, and need cost the garbage collector nothing.
 func (c *Core) newRequest() *request {
@@ -133,13 +139,93 @@ func (c *Core) newRequest() *request {
 	return r
 }
 
-// freeRequest: r is done, and nothing refers to it any more.
+// freeRequest: r is done, and nothing refers to it any more but the outputs of
+// this call and those before it. They have been done when Tick is called.
 func (c *Core) freeRequest(r *request) {
-	*r = request{}
-	r.timer.owner = r
-	if len(c.spareRequests) < sparesMax {
+	c.freed = append(c.freed, r)
+}
+
+// reuse makes spare ones of the freed.
+func (c *Core) reuse() {
+	for i, r := range c.freed {
+		c.freed[i] = nil
+		if len(c.spareRequests) >= sparesMax {
+			continue
+		}
+		slab := r.slab[:0]
+		if cap(slab) > slabKept {
+			slab = nil
+		}
+		*r = request{slab: slab}
+		r.timer.owner = r
 		c.spareRequests = append(c.spareRequests, r)
 	}
+	c.freed = c.freed[:0]
+}
+
+// hold copies b into r's slab, unless it is r's to keep already.
+func (r *request) hold(b []byte) []byte {
+	switch {
+	case b == nil || len(b) >= LentMax:
+		return b
+	case len(b) == 0:
+		return []byte{}
+	}
+	n := len(r.slab)
+	r.slab = append(r.slab, b...)
+	return r.slab[n:len(r.slab):len(r.slab)]
+}
+
+// room prepares the slab for a first message, so that it is made once.
+func (r *request) room(from Peer, m *protocol.Message) {
+	need := len(from.ID)
+	if len(m.Meta) < LentMax {
+		need += len(m.Meta)
+	}
+	for _, frames := range [2][][]byte{from.Envelope, m.Body} {
+		for _, f := range frames {
+			if len(f) < LentMax {
+				need += len(f)
+			}
+		}
+	}
+	r.slab = slices.Grow(r.slab, need)
+}
+
+// holdPeer is hold for where a message came from.
+func (r *request) holdPeer(p Peer) Peer {
+	p.ID = r.hold(p.ID)
+	switch {
+	case p.Envelope == nil:
+	case len(p.Envelope) == 1 && len(p.Envelope[0]) == 0:
+		p.Envelope = bare
+	default:
+		own := make([][]byte, len(p.Envelope))
+		for i, f := range p.Envelope {
+			own[i] = r.hold(f)
+		}
+		p.Envelope = own
+	}
+	return p
+}
+
+// bare is the envelope of most clients: a delimiter and nothing before it.
+var bare = [][]byte{{}}
+
+// holdBody is hold for the frames of a body.
+func (r *request) holdBody(body [][]byte) [][]byte {
+	switch len(body) {
+	case 0:
+		return nil
+	case 1:
+		r.one[0] = r.hold(body[0])
+		return r.one[:]
+	}
+	own := make([][]byte, len(body))
+	for i, f := range body {
+		own[i] = r.hold(f)
+	}
+	return own
 }
 
 func (c *Core) newRun() *run {

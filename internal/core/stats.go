@@ -50,7 +50,7 @@ func (c *Core) Counters() Counters { return c.counters }
 // Gauges returns how things stand.
 func (c *Core) Gauges() Gauges {
 	return Gauges{Open: len(c.requests), Queued: c.queued, Assigned: c.assigned, Workers: len(c.workers),
-		Services: len(c.services), IDs: len(c.finished), DeadLetters: c.dead.size,
+		Services: len(c.services), IDs: c.done.size(), DeadLetters: c.dead.size,
 		QueueBytes: c.queueBytes, ReplayBytes: c.replayBytes, Draining: c.draining}
 }
 

@@ -65,7 +65,7 @@ func (c *Core) keepPart(r *request, m *protocol.Message) bool {
 		c.finish(r, outcome{code: protocol.Failed, certainty: protocol.Ran, attempt: m.Number, text: "the parts of its reply are " + why})
 		return false
 	}
-	r.parts = append(r.parts, m.Body...)
+	r.parts = append(r.parts, cloneFrames(m.Body)...)
 	r.partBytes += size
 	c.queueBytes += size
 	return true

@@ -20,7 +20,7 @@ type timer struct {
 	prev, next *timer
 	slot       *wheelSlot
 	due        uint64 // in ticks
-	owner      any    // *request, *finished, *worker, …: who is called
+	owner      any    // *request, *worker, …: who is called
 }
 
 type wheelSlot struct {

@@ -327,6 +327,7 @@ func (c *Core) newLink(w *worker, from Peer, linkNo uint32) {
 	}
 	c.setState(w, joining)
 	w.peer = from
+	w.peer.ID, w.peer.Envelope = clone(from.ID), cloneFrames(from.Envelope)
 	c.peers[from.key()] = w
 	w.link, w.seqIn, w.seqOut, w.acked, w.part = linkNo, 0, 0, 0, 0
 	w.unackedAt, w.suspectAt, w.goneAt = 0, 0, 0

@@ -115,6 +115,13 @@ func (b *broker) take(at protocol.Port) {
 			b.read(at, p)
 		}
 	}
+	for i := range in { // they were lent: what the core keeps of them it has copied
+		for _, f := range in[i].frames {
+			if len(f) < core.LentMax {
+				clear(f)
+			}
+		}
+	}
 }
 
 // prv1 is all that is spoken here. What looks like anything else is garbage.

@@ -1,6 +1,7 @@
 #include "raw.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,11 @@ void raw_receive(void *socket, struct batch *b, uint8_t *to, size_t room, uint64
 				if (errno == EINTR)
 					continue;
 				b->error = errno;
+				if (b->error == EFSM) { // found out before any news was looked at
+					int events;
+					size_t n = sizeof events;
+					zmq_getsockopt(socket, ZMQ_EVENTS, &events, &n);
+				}
 				return;
 			}
 			b->held = 1;
@@ -83,4 +89,42 @@ int raw_send(void *socket, const uint8_t *from, const uint64_t *lengths, int fra
 		}
 	}
 	return failed;
+}
+
+int raw_fd(void *socket) {
+	int fd = -1;
+	size_t size = sizeof fd;
+	return zmq_getsockopt(socket, ZMQ_FD, &fd, &size) == 0 ? fd : -1;
+}
+
+int raw_wait(struct waited *all, int n, int timeout) {
+	enum { AT_ONCE = 64 };
+	struct pollfd few[AT_ONCE], *fds = few;
+	int ready = 0;
+	for (int i = 0; i < n; i++) {
+		int events = 0;
+		size_t size = sizeof events;
+		all[i].ready = 0;
+		if (!all[i].used)
+			continue;
+		if (zmq_getsockopt(all[i].socket, ZMQ_EVENTS, &events, &size) != 0)
+			return -errno;
+		all[i].used = 0;
+		all[i].ready = (events & ZMQ_POLLIN) != 0;
+		ready += all[i].ready;
+	}
+	if (n > AT_ONCE && (fds = malloc((size_t)n * sizeof *fds)) == NULL)
+		return -ENOMEM;
+	for (int i = 0; i < n; i++)
+		fds[i] = (struct pollfd){.fd = all[i].fd, .events = POLLIN};
+	int rc = poll(fds, (nfds_t)n, ready > 0 ? 0 : timeout);
+	int error = errno;
+	for (int i = 0; rc > 0 && i < n; i++)
+		if (fds[i].revents != 0 && !all[i].ready) {
+			all[i].ready = 1;
+			ready++;
+		}
+	if (fds != few)
+		free(fds);
+	return rc < 0 && ready == 0 ? -error : ready;
 }

@@ -54,6 +54,7 @@ type raw struct {
 	socket unsafe.Pointer
 	batch  *C.struct_batch
 	lend   bool
+	use    *C.int // set when the socket is used otherwise than for receiving; nil before the first Wait
 
 	rooms   [][]byte // for what is received; with lend used again by the next receive
 	lengths []uint64
@@ -209,6 +210,14 @@ func (r *raw) append(frame []byte, more bool) {
 	r.outs = append(r.outs, n)
 }
 
+// used notes that the socket may have heard of news that its descriptor does
+// not tell any more.
+func (r *raw) used() {
+	if r.use != nil {
+		*r.use = 1
+	}
+}
+
 // full reports that it is time to flush.
 func (r *raw) full() bool { return len(r.out) >= sendBytes || len(r.outs) >= sendFrames }
 
@@ -217,6 +226,7 @@ func (r *raw) flush() []C.struct_failure {
 	if len(r.outs) == 0 {
 		return nil
 	}
+	r.used()
 	if cap(r.failures) < len(r.outs) {
 		r.failures = make([]C.struct_failure, cap(r.outs))
 	}
@@ -229,6 +239,7 @@ func (r *raw) flush() []C.struct_failure {
 
 // send sends one frame.
 func (r *raw) send(frame []byte, more bool) error {
+	r.used()
 	var first *C.uint8_t
 	if len(frame) > 0 {
 		first = (*C.uint8_t)(unsafe.Pointer(&frame[0]))

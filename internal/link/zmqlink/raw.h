@@ -47,4 +47,21 @@ int raw_send(void *socket, const uint8_t *from, const uint64_t *lengths, int fra
 // raw_send_frame sends one frame and returns 0 or errno.
 int raw_send_frame(void *socket, const uint8_t *from, size_t length, int more);
 
+// A waiter waits for several sockets through their descriptors. Those speak
+// only when libzmq has news for a socket whose last call found none, so a
+// socket that was used otherwise since, above all for sending, is asked first.
+struct waited {
+	void *socket;
+	int fd;
+	int used;  // since it was last found to have nothing to read
+	int ready; // it may have something to read
+};
+
+// raw_fd is the socket's descriptor, or -1.
+int raw_fd(void *socket);
+
+// raw_wait waits at most so many milliseconds and returns how many are ready,
+// or the negative errno.
+int raw_wait(struct waited *all, int n, int timeout);
+
 #endif

@@ -62,9 +62,13 @@ func (w *wake) ring() {
 }
 
 // drain takes the message. Whoever rings from here on sends another; whoever
-// rang before is served by the owner's return from Wait.
+// rang before is served by the owner's return from Wait. It receives until
+// there is nothing, or the receiver's descriptor would not speak again.
 func (w *wake) drain() {
-	if _, err := receive(w.receiver); err == nil {
+	for {
+		if _, err := receive(w.receiver); err != nil {
+			return
+		}
 		w.pending.Store(false)
 	}
 }

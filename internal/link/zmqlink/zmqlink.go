@@ -41,7 +41,8 @@ type host struct {
 	plain   bool // links make plain calls, as where newRaw fails
 
 	poller      *zmq4.Poller
-	pollerStale bool // sockets changed since poller was made
+	waiter      *waiter // instead of poller, unless plain
+	pollerStale bool    // sockets changed since poller or waiter was made
 	monitors    map[*zmq4.Socket]*socket
 
 	monitored  uint64        // monitors ever made, to name their endpoints
@@ -116,12 +117,11 @@ func (h *host) Wait(d time.Duration) error {
 		if h.unfinished() {
 			remaining = 0 // look for events and wake-ups, but do not wait
 		}
-		ready, err := h.poller.Poll(pollSlice(remaining))
+		ready, err := h.poll(pollSlice(remaining))
 		if err != nil && zmq4.AsErrno(err) != interrupted {
 			return fmt.Errorf("wait for ZeroMQ: %w", err)
 		}
-		h.note(ready)
-		if remaining <= 0 || len(ready) > 0 {
+		if remaining <= 0 || ready {
 			return nil
 		}
 		if remaining = time.Until(end); remaining <= 0 {
@@ -155,29 +155,52 @@ func (h *host) unfinished() bool {
 	return false
 }
 
-// note remembers what a poll found.
-func (h *host) note(ready []zmq4.Polled) {
-	for _, polled := range ready {
-		if polled.Socket == h.wake.receiver {
-			h.wake.drain()
-		} else if s := h.monitors[polled.Socket]; s != nil {
-			s.monitorReady = true
-		}
+// poll waits once, and remembers what it finds.
+func (h *host) poll(d time.Duration) (ready bool, err error) {
+	if h.waiter != nil {
+		return h.waiter.wait(d, h.note)
+	}
+	polled, err := h.poller.Poll(d)
+	for _, p := range polled {
+		h.note(p.Socket)
+	}
+	return len(polled) > 0, err
+}
+
+// note remembers that a socket may have something to read.
+func (h *host) note(ready *zmq4.Socket) {
+	if ready == h.wake.receiver {
+		h.wake.drain()
+	} else if s := h.monitors[ready]; s != nil {
+		s.monitorReady = true
 	}
 }
 
 // rebuildPoller makes the poll set anew. Done once for any number of changes,
 // it costs less than the poll that follows.
 func (h *host) rebuildPoller() {
-	h.poller = zmq4.NewPoller()
-	h.poller.Add(h.wake.receiver, zmq4.POLLIN)
+	all := []*zmq4.Socket{h.wake.receiver}
 	for _, s := range h.sockets {
-		h.poller.Add(s.socket, zmq4.POLLIN)
+		all = append(all, s.socket)
 		if s.monitor != nil {
-			h.poller.Add(s.monitor, zmq4.POLLIN)
+			all = append(all, s.monitor)
 		}
 	}
 	h.pollerStale = false
+	if h.waiter, _ = newWaiter(all, h.plain); h.waiter != nil {
+		for i, s := range all {
+			for _, mine := range h.sockets {
+				if mine.socket == s && mine.raw != nil {
+					mine.raw.use = &h.waiter.all[i].used
+				}
+			}
+		}
+		return
+	}
+	h.poller = zmq4.NewPoller()
+	for _, s := range all {
+		h.poller.Add(s, zmq4.POLLIN)
+	}
 }
 
 // Close implements link.Host. Should libzmq not end within the longest Linger
