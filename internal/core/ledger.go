@@ -157,7 +157,8 @@ type calendar struct {
 	tick  uint64 // all up to here were taken
 	size  int
 	heads [calendarSteps]ref
-	used  [calendarSteps / 64]uint64
+	used  [calendarSteps / 64]uint64      // a bit for each step that has a record
+	words [calendarSteps / 64 / 64]uint64 // a bit for each word of used that is not 0
 }
 
 const (
@@ -177,6 +178,7 @@ func (k *calendar) put(l *ledger, f *finished, now, due time.Duration) {
 	}
 	*head = f.self
 	k.used[f.bucket/64] |= 1 << (f.bucket % 64)
+	k.words[f.bucket/64/64] |= 1 << (f.bucket / 64 % 64)
 	k.size++
 }
 
@@ -194,7 +196,9 @@ func (k *calendar) remove(l *ledger, f *finished) {
 	if f.earlier != 0 {
 		l.get(f.earlier).later = f.later
 	} else if k.heads[f.bucket] = f.later; f.later == 0 {
-		k.used[f.bucket/64] &^= 1 << (f.bucket % 64)
+		if k.used[f.bucket/64] &^= 1 << (f.bucket % 64); k.used[f.bucket/64] == 0 {
+			k.words[f.bucket/64/64] &^= 1 << (f.bucket / 64 % 64)
+		}
 	}
 	if f.later != 0 {
 		l.get(f.later).earlier = f.earlier
@@ -208,21 +212,28 @@ func (k *calendar) first() (ref, uint64) {
 	if k.size == 0 {
 		return 0, 0
 	}
-	for n, from := 0, (k.tick+1)%calendarSteps; n <= len(k.used); n++ {
-		word := (from/64 + uint64(n)) % uint64(len(k.used))
-		set := k.used[word]
-		switch n {
-		case 0:
-			set &= ^uint64(0) << (from % 64)
-		case len(k.used):
-			set &= 1<<(from%64) - 1
-		}
-		if set != 0 {
-			at := word*64 + uint64(bits.TrailingZeros64(set))
-			return k.heads[at], k.tick + 1 + (at-from+calendarSteps)%calendarSteps
+	from := (k.tick + 1) % calendarSteps
+	at, ok := k.from(from)
+	if !ok {
+		at, _ = k.from(0) // in the next round
+	}
+	return k.heads[at], k.tick + 1 + (at-from+calendarSteps)%calendarSteps
+}
+
+// from is the first step not before from, in this round, that has a record.
+func (k *calendar) from(from uint64) (step uint64, ok bool) {
+	word := from / 64
+	if set := k.used[word] &^ (1<<(from%64) - 1); set != 0 {
+		return word*64 + uint64(bits.TrailingZeros64(set)), true
+	}
+	word++
+	for n, mask := word/64, uint64(1)<<(word%64)-1; n < uint64(len(k.words)); n, mask = n+1, 0 {
+		if set := k.words[n] &^ mask; set != 0 {
+			word = n*64 + uint64(bits.TrailingZeros64(set))
+			return word*64 + uint64(bits.TrailingZeros64(k.used[word])), true
 		}
 	}
-	return 0, 0
+	return 0, false
 }
 
 // next is when the first one is due.
