@@ -14,6 +14,8 @@ type peer struct {
 	name             string
 	client, worker   int // dialects
 	noWorkers        bool
+	req              bool   // clients are REQ sockets
+	clients, workers string // the children that play them, if not those in C
 	start            func(frontend, backend string, flags []string) (*process, error)
 	missing          func() string // why it cannot be measured here; "" if it can
 	connectedThrough time.Duration // how long workers need to be known to it
@@ -51,6 +53,12 @@ var peers = map[string]*peer{
 	"privateer":             {name: "privateer", client: prv1, worker: prv1, start: privateer},
 	"privateer, no admin":   {name: "privateer, no admin", client: prv1, worker: prv1, start: unobserved},
 	"privateer, guide":      {name: "privateer, guide", worker: ppp, start: privateer, connectedThrough: registered},
+	"privateer, Go worker":  {name: "privateer, Go worker", client: prv1, worker: prv1, start: privateer, workers: "go-workers"},
+	"privateer, deep":       {name: "privateer, deep", client: prv1, worker: prv1, start: privateer},
+	"privateer, crowd":      {name: "privateer, crowd", client: prv1, worker: prv1, start: privateer},
+	"echo to Pipeline":      {name: "echo to Pipeline", client: prv1, start: queueChild("echo"), noWorkers: true, clients: "go-pipeline"},
+	"echo to REQ":           {name: "echo to REQ", start: queueChild("echo"), noWorkers: true, req: true},
+	"echo to Do":            {name: "echo to Do", client: prv1, start: queueChild("echo"), noWorkers: true, clients: "go-do"},
 	"echo, no workers":      {name: "echo, no workers", start: queueChild("echo"), noWorkers: true},
 	"PRV1 echo, no workers": {name: "PRV1 echo, no workers", client: prv1, start: queueChild("echo"), noWorkers: true},
 }

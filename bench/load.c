@@ -428,10 +428,10 @@ int run_echo(struct echo *e) {
 	for (uint64_t end = now_ns() + (uint64_t)(e->seconds * 1e9); now_ns() < end;) {
 		if (zmq_msg_recv(&msg, s, 0) < 0)
 			continue;
-		for (int n = 0;; n++) {
+		for (int n = 0;; n++) { // [peer] [] [header] [body]
 			int more = zmq_msg_more(&msg);
 			uint8_t *h = zmq_msg_data(&msg);
-			if (n == 2 && zmq_msg_size(&msg) >= HEADER && memcmp(h, "PRV1", 4) == 0) { // [peer] [] [header]
+			if (n == 2 && zmq_msg_size(&msg) >= HEADER && memcmp(h, "PRV1", 4) == 0) {
 				h[COMMAND] = REPLY;
 				h[CODE] = 1;
 				put16(h + FLAGS, 3 << 14);

@@ -54,7 +54,7 @@ func command(args []string) error {
 // role plays one child.
 func role(name string, text []byte) error {
 	switch name {
-	case "clients", "nats-load", "gearman-load", "rabbitmq-load":
+	case "clients", "go-pipeline", "go-do":
 		var c clientsConfig
 		if err := json.Unmarshal(text, &c); err != nil {
 			return err
@@ -70,6 +70,12 @@ func role(name string, text []byte) error {
 			return err
 		}
 		return runWorkers(&c)
+	case "go-workers":
+		var c workersConfig
+		if err := json.Unmarshal(text, &c); err != nil {
+			return err
+		}
+		return runGoWorkers(&c)
 	}
 	var p ports
 	if err := json.Unmarshal(text, &p); err != nil {
@@ -89,7 +95,7 @@ func role(name string, text []byte) error {
 }
 
 // loads are the children that play the clients.
-var loads = map[string]func(*clientsConfig) (load, error){"clients": runClients}
+var loads = map[string]func(*clientsConfig) (load, error){"clients": runClients, "go-pipeline": runPipeline, "go-do": runDo}
 
 type options struct {
 	rounds           int

@@ -36,6 +36,7 @@ func (r *result) ratio(a, b string, f func(*run) float64) float64 {
 
 func cpu(r *run) float64        { return r.CPU }
 func throughput(r *run) float64 { return r.Throughput }
+func workerCPU(r *run) float64  { return r.WorkerCPU }
 func p50(r *run) float64        { return r.P50 }
 func p99(r *run) float64        { return r.P99 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -16,9 +17,9 @@ type scenario struct {
 	flags           []string // for privateer
 	deadline        time.Duration
 	measured        time.Duration
-	background      *background
+	beside          map[string]*background // what a peer carries besides
+	priority        int
 	accepted        bool
-	peerWorkers     map[string]int // where a peer takes another number of workers
 	goal            func(*result) []verdict
 	quick           bool
 }
@@ -65,26 +66,22 @@ func (s *scenario) measure(name string) (r run, err error) {
 	}
 	var workers *process
 	if !p.noWorkers {
-		count := s.workers
-		if n, ok := s.peerWorkers[name]; ok {
-			count = n
-		}
-		if workers, err = s.startWorkers(p, at.Back, count, "echo"); err != nil {
+		if workers, err = s.startWorkers(p, at.Back, s.workers, "echo"); err != nil {
 			return r, err
 		}
 		defer workers.stop()
 	}
-	if b := s.background; b != nil {
-		beside, err := s.startBackground(p, b, at)
-		for _, child := range beside {
+	if b := s.beside[name]; b != nil {
+		others, err := s.startBackground(p, b, at)
+		for _, child := range others {
 			defer child.stop()
 		}
 		if err != nil {
 			return r, err
 		}
 	}
-	clients, err := child("clients", clientsConfig{Endpoint: at.Front, Service: "echo", Dialect: p.client, Sockets: s.clients,
-		Window: s.window, Body: s.body, Accepted: s.accepted, Deadline: s.deadlineOr(), Warmup: warmup, Measured: s.measured, Priority: s.priority()})
+	clients, err := child(cmp.Or(p.clients, "clients"), clientsConfig{Endpoint: at.Front, Service: "echo", Dialect: p.client, Sockets: s.clients,
+		Window: s.window, Body: s.body, Accepted: s.accepted, Deadline: cmp.Or(s.deadline, 30*time.Second), Warmup: warmup, Measured: s.measured, Priority: s.priority, REQ: p.req})
 	if err != nil {
 		return r, err
 	}
@@ -92,23 +89,8 @@ func (s *scenario) measure(name string) (r run, err error) {
 	return s.watch(broker, clients, workers)
 }
 
-func (s *scenario) deadlineOr() time.Duration {
-	if s.deadline > 0 {
-		return s.deadline
-	}
-	return 30 * time.Second
-}
-
-// priority of the measured requests: high, where something else waits.
-func (s *scenario) priority() int {
-	if s.background != nil && s.background.clients != nil {
-		return 1
-	}
-	return 0
-}
-
 func (s *scenario) startWorkers(p *peer, backend string, count int, service string) (*process, error) {
-	workers, err := child("workers", workersConfig{Endpoint: backend, Service: service, Dialect: p.worker,
+	workers, err := child(cmp.Or(p.workers, "workers"), workersConfig{Endpoint: backend, Service: service, Dialect: p.worker,
 		Sockets: count, Credit: s.credit, For: childLife})
 	if err != nil {
 		return nil, err

@@ -1,5 +1,7 @@
 package main
 
+import "time"
+
 // The scenarios, each with its goals as ratios within one paired run.
 var scenarios = []scenario{
 	{
@@ -40,6 +42,65 @@ var scenarios = []scenario{
 		},
 	},
 	{
+		name: "body-1k", peers: []string{"zmq_proxy", "privateer"},
+		clients: 4, window: 16, workers: 8, credit: 8, body: 1 << 10, goal: bodyGoal,
+	},
+	{
+		name: "body-64k", peers: []string{"zmq_proxy", "privateer"},
+		clients: 4, window: 4, workers: 8, credit: 8, body: 64 << 10, goal: bodyGoal,
+	},
+	{
+		name: "body-1m", peers: []string{"zmq_proxy", "privateer"},
+		clients: 4, window: 2, workers: 8, credit: 8, body: 1 << 20, goal: bodyGoal,
+	},
+	{
+		name: "crowd", peers: []string{"privateer", "privateer, crowd"}, flags: []string{"--heartbeat", "10s"},
+		clients: 4, window: 16, workers: 10, credit: 8, body: 64,
+		beside: map[string]*background{"privateer, crowd": {idleWorkers: 9_990, settle: 3 * time.Second}},
+		goal: func(r *result) []verdict {
+			return []verdict{atMost("CPU a request with 10,000 workers connected, to 10", r.ratio("privateer, crowd", "privateer", cpu), 1.3)}
+		},
+	},
+	{
+		name: "deep", peers: []string{"privateer", "privateer, deep"}, flags: deepFlags,
+		clients: 4, window: 16, workers: 8, credit: 8, body: 64,
+		beside: map[string]*background{"privateer, deep": {settle: 12 * time.Second,
+			clients: &clientsConfig{Service: "nobody", Sockets: 4, Window: 250_000, Body: 64, Deadline: time.Hour}}},
+		goal: func(r *result) []verdict {
+			return []verdict{atMost("CPU a request with 1,000,000 queued, to none", r.ratio("privateer, deep", "privateer", cpu), 1.3)}
+		},
+	},
+	{
+		name: "priority", peers: []string{"privateer", "privateer, deep"}, flags: deepFlags, priority: 1,
+		clients: 1, window: 1, workers: 8, credit: 8, body: 64,
+		beside: map[string]*background{"privateer, deep": {settle: 4 * time.Second,
+			clients: &clientsConfig{Service: "echo", Sockets: 4, Window: 25_000, Body: 64, Deadline: time.Minute, Priority: 2}}},
+		goal: func(r *result) []verdict {
+			return []verdict{atMost("p99 of a high-priority request with 100,000 low ones queued, to idle", r.ratio("privateer, deep", "privateer", p99), 3)}
+		},
+	},
+	{
+		name: "worker", peers: []string{"privateer", "privateer, Go worker"},
+		clients: 4, window: 16, workers: 1, credit: 64, body: 64,
+		goal: func(r *result) []verdict {
+			return []verdict{atMost("CPU a request of an echo handler in package worker, to one in C", r.ratio("privateer, Go worker", "privateer", workerCPU), 2)}
+		},
+	},
+	{
+		name: "pipeline", peers: []string{"PRV1 echo, no workers", "echo to Pipeline"},
+		clients: 1, window: 64, body: 64,
+		goal: func(r *result) []verdict {
+			return []verdict{atLeast("throughput of client.Pipeline, to a DEALER in C", r.ratio("echo to Pipeline", "PRV1 echo, no workers", throughput), .6)}
+		},
+	},
+	{
+		name: "do", peers: []string{"echo to REQ", "echo to Do"},
+		clients: 1, window: 1, body: 64,
+		goal: func(r *result) []verdict {
+			return []verdict{atMost("p50 of client.Do, to a bare REQ", r.ratio("echo to Do", "echo to REQ", p50), 1.3)}
+		},
+	},
+	{
 		name: "generator", peers: []string{"zmq_proxy", "echo, no workers", "PRV1 echo, no workers"},
 		clients: 4, window: 16, workers: 8, credit: 8, body: 64,
 	},
@@ -48,3 +109,10 @@ var scenarios = []scenario{
 func guideGoal(r *result) []verdict {
 	return []verdict{atMost("CPU a request, to the guide's in C", r.ratio("privateer, guide", "guide in C", cpu), 1)}
 }
+
+func bodyGoal(r *result) []verdict {
+	return []verdict{atLeast("throughput, to zmq_proxy's", r.ratio("privateer", "zmq_proxy", throughput), .8)}
+}
+
+// deepFlags make room for a million requests, and for their ids.
+var deepFlags = []string{"--max-queue", "2000000", "--max-ids", "8000000"}

@@ -144,6 +144,7 @@ func (l *loop) turn(woke time.Duration) {
 	}
 	l.out = l.core.Tick(l.now(), l.out)
 	l.deliver()
+	l.host.Recycle(l.core.Spent())
 }
 
 // take passes what waits at one port to the core, up to one batch. It reports

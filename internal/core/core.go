@@ -45,6 +45,9 @@ const (
 	backlogTime  = 20 * time.Millisecond  // after a stop: what is read until then had come before its end
 )
 
+// spentMax bounds what waits for a call of Spent.
+const spentMax = 4096
+
 // A Core is the broker's state machine. It is a plain value: no socket, no
 // goroutine, no clock, no randomness. It is not safe for concurrent use.
 //
@@ -91,6 +94,8 @@ type Core struct {
 	nowhere     service // of requests whose service is not known yet
 
 	freed         []*request // ended since the last Tick
+	spending      [][]byte   // large slices without use since the last Tick
+	spent         [][]byte   // ... before it, until Spent is called
 	spareRequests []*request // ended, to be used again
 	spareRuns     []*run
 
@@ -209,6 +214,10 @@ func (c *Core) Stopped(now time.Duration, gap time.Duration, out []Output) []Out
 func (c *Core) Tick(now time.Duration, out []Output) []Output {
 	c.begin(now, out)
 	c.reuse()
+	c.spent, c.spending = append(c.spent, c.spending...), c.spending[:0]
+	if len(c.spent) > spentMax { // nobody asks
+		c.spent = c.spent[:0]
+	}
 	for t := c.wheel.advance(now); t != nil; t = c.wheel.advance(now) {
 		switch o := t.owner.(type) {
 		case *request:
@@ -226,6 +235,26 @@ func (c *Core) Tick(now time.Duration, out []Output) []Output {
 		}
 	}
 	return c.end()
+}
+
+// spend notes large slices that are of no use any more, once the outputs so
+// far have been done.
+func (c *Core) spend(frames [][]byte) {
+	for _, f := range frames {
+		if len(f) >= LentMax {
+			c.spending = append(c.spending, f)
+		}
+	}
+}
+
+// Spent returns the slices of LentMax bytes or more that were given to the Core
+// and that it has no use of any more: the caller may write over them. Those
+// that were not asked for in time are left to the garbage collector. The list
+// is valid until the next Tick.
+func (c *Core) Spent() [][]byte {
+	list := c.spent
+	c.spent = c.spent[:0]
+	return list
 }
 
 // Deadline is when Tick is next needed.

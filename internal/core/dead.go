@@ -41,6 +41,7 @@ func (c *Core) giveUp(r *request, o outcome) {
 	}
 	d := &deadLetter{DeadLetter: DeadLetter{ID: r.id, Service: r.svc.name, Code: o.code, Reason: text, Body: cloneFrames(r.body),
 		Attempt: r.attempt, Workers: r.lostWith, At: c.now, meta: clone(r.meta), flags: r.flags, priority: r.priority}}
+	r.body = nil // the dead letter's now
 	c.dead.pushBack(d)
 	c.deadBytes += r.size
 	c.counters.DeadLettered++

@@ -23,7 +23,9 @@ func (c *Core) finish(r *request, o outcome) {
 	}
 	c.event(Event{What: EventFinished, ID: r.id, Service: r.svc.name, Attempt: o.attempt, Code: o.code, Took: c.now - r.accepted, Reason: why})
 	c.answerAll(r, o)
-	if !r.plain { // otherwise nobody can ask for it again
+	if r.plain { // nobody can ask for it again
+		c.spend(o.body)
+	} else {
 		if o.meta == nil {
 			o.meta = protocol.ErrorMeta(o.text)
 		}
@@ -52,6 +54,7 @@ func (c *Core) remember(f finished, meta protocol.Meta, body [][]byte) {
 	if size := bodyBytes(body); size > c.cfg.ReplayBytes {
 		x.bodyGone = true
 		c.drop(DropReplayBody, f.id)
+		c.spend(body)
 	} else {
 		l.kept.put(l, x, meta, body)
 		c.replayBytes += size
@@ -75,7 +78,7 @@ func (c *Core) dropReply(f *finished) {
 		f.bodyGone = true
 		c.drop(DropReplayBody, f.id)
 	}
-	c.done.kept.drop(&c.done, f)
+	c.spend(c.done.kept.drop(&c.done, f))
 }
 
 // expect notes in k that something is due for f.
@@ -130,7 +133,7 @@ func (c *Core) trimLingering() {
 // forget removes f, which is in no calendar.
 func (c *Core) forget(f *finished) {
 	c.replayBytes -= int64(f.at.size)
-	c.done.kept.drop(&c.done, f)
+	c.spend(c.done.kept.drop(&c.done, f))
 	c.done.remove(f)
 }
 

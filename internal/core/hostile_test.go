@@ -1,8 +1,10 @@
 package core
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +27,7 @@ type foe struct {
 	heard map[string]string
 	steps []string
 	lent  [][]byte
+	large bool // bodies that are not copied
 }
 
 func newFoe(t testing.TB, pick func(int) int) *foe {
@@ -33,7 +36,11 @@ func newFoe(t testing.TB, pick func(int) int) *foe {
 	if pick(2) == 0 {
 		cfg.Lease = 3 * time.Second
 	}
-	return &foe{t: t, pick: pick, cfg: cfg, core: New(cfg, 0), heard: map[string]string{}}
+	large := pick(3) == 0
+	if large {
+		cfg.ReplayBytes, cfg.MaxMessage, cfg.MaxQueueBytes = cfg.ReplayBytes*LentMax/5, 1<<20, 1<<30
+	}
+	return &foe{large: large, t: t, pick: pick, cfg: cfg, core: New(cfg, 0), heard: map[string]string{}}
 }
 
 func (f *foe) step() {
@@ -57,8 +64,16 @@ func (f *foe) step() {
 		f.log("tick %v", f.now)
 		out = f.core.Tick(f.now, nil)
 	}
+	for _, b := range f.core.Spent() { // outputs have no use of it either
+		clear(b)
+	}
 	f.take(out)
 	f.overwrite()
+	for _, d := range f.core.DeadLetters() {
+		if body := fmt.Sprintf("%s", d.Body); strings.Trim(body, "["+name(d.ID)+"]") != "" {
+			f.t.Fatalf("dead letter %s has the body %q", name(d.ID), body[:20])
+		}
+	}
 	if err := f.core.Check(); err != nil {
 		f.t.Fatalf("%v\nafter:\n%s", err, f.story())
 	}
@@ -101,6 +116,9 @@ func (f *foe) ask() []Output {
 		Instance: uint64(1 + f.pick(3)), Epoch: uint64(f.pick(3)), InterestMS: uint32(f.pick(3) * 1000), Code: protocol.Code(f.pick(3))}
 	m.Service = []byte{byte('a' + f.pick(3))}
 	m.Body = [][]byte{[]byte(name(m.ID))}
+	if f.large {
+		m.Body[0] = bytes.Repeat(m.Body[0], LentMax)
+	}
 	for _, flag := range []protocol.Flags{protocol.AtMostOnce, protocol.MaybeSent, protocol.NoWait, protocol.CanTakeMore, protocol.Finish, protocol.Partial} {
 		m.Flags = m.Flags.With(flag, f.pick(4) == 0)
 	}
@@ -151,6 +169,9 @@ func (f *foe) work() []Output {
 	m.Link = max(m.Link, 1)
 	m.Code = []protocol.Code{protocol.OK, protocol.OK, protocol.Failed, protocol.Timeout, protocol.Retry, protocol.HandedBack, protocol.Gone, protocol.Expired}[f.pick(8)]
 	m.Body = [][]byte{[]byte("reply")}
+	if f.large {
+		m.Body[0] = bytes.Repeat([]byte(name(m.ID)), LentMax)
+	}
 	if m.Command != protocol.Reply && m.Command != protocol.Progress {
 		m.ID, m.Number, m.Body, m.Code = protocol.ID{}, 0, nil, 0
 		f.list(&m, n)
@@ -186,7 +207,9 @@ func (f *foe) lend(m *protocol.Message, peer []byte) {
 func (f *foe) overwrite() {
 	for _, b := range f.lent {
 		for i := range b {
-			b[i] = '!'
+			if len(b) < LentMax {
+				b[i] = '!'
+			}
 		}
 	}
 	f.lent = f.lent[:0]
@@ -225,7 +248,7 @@ func (f *foe) take(out []Output) {
 			f.t.Fatalf("%v for client %d goes to %q\n%s", o.Msg.Command, o.Msg.Instance, o.To.ID, f.story())
 		}
 		if o.Side == Back {
-			if body := fmt.Sprintf("%s", o.Msg.Body); o.Msg.Command == protocol.Request && !o.Msg.Flags.Has(protocol.ReplayOnly) && body != "["+name(o.Msg.ID)+"]" {
+			if body := fmt.Sprintf("%s", o.Msg.Body); o.Msg.Command == protocol.Request && !o.Msg.Flags.Has(protocol.ReplayOnly) && strings.Trim(body, "["+name(o.Msg.ID)+"]") != "" {
 				f.t.Fatalf("%s is handed out with the body %s\n%s", name(o.Msg.ID), body, f.story())
 			}
 			if n := o.To.ID[1] - '0'; o.Msg.Link == f.links[n] && o.Msg.Seq > f.sent[n] && f.pick(10) > 0 {

@@ -104,10 +104,10 @@ func (k *replies) get(f *finished) (meta protocol.Meta, body [][]byte) {
 	return meta, body
 }
 
-// drop lets go of the reply of f.
-func (k *replies) drop(l *ledger, f *finished) {
+// drop lets go of the reply of f. It returns the body if that was not copied.
+func (k *replies) drop(l *ledger, f *finished) (whole [][]byte) {
 	if f.at.bytes == 0 {
-		return
+		return nil
 	}
 	if f.keptPrev != 0 {
 		l.get(f.keptPrev).keptNext = f.keptNext
@@ -126,6 +126,7 @@ func (k *replies) drop(l *ledger, f *finished) {
 			k.bytes -= pageBytes
 		} else {
 			k.bytes -= int64(f.at.bytes)
+			whole = (*p).body
 		}
 		*p = nil
 		for len(k.pages) > 0 && k.pages[0] == nil {
@@ -133,6 +134,7 @@ func (k *replies) drop(l *ledger, f *finished) {
 		}
 	}
 	f.at = place{}
+	return whole
 }
 
 // clone and cloneFrames copy what is lent, and nothing else.

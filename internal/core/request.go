@@ -123,7 +123,7 @@ type run struct {
 const sparesMax = 4096
 
 // slabKept is the largest slab that goes with a spare request.
-const slabKept = 1 << 10
+const slabKept = LentMax + 512
 
 // newRequest and newRun take a spare one where there is one: most requests are
 // short-lived, and need cost the garbage collector nothing.
@@ -149,6 +149,7 @@ func (c *Core) freeRequest(r *request) {
 func (c *Core) reuse() {
 	for i, r := range c.freed {
 		c.freed[i] = nil
+		c.spend(r.body)
 		if len(c.spareRequests) >= sparesMax {
 			continue
 		}

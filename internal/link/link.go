@@ -23,6 +23,9 @@ type Host interface {
 	// Wake ends the running Wait, or the next one. Safe for any goroutine, at
 	// any time, also after Close; it never blocks.
 	Wake()
+	// Recycle gives back frames of LentMax bytes or more that Recv has returned
+	// and nobody uses any more: they are written over by a later Recv.
+	Recycle(frames [][]byte)
 	// Close closes every open link, then the host. It does not block longer
 	// than the longest Linger among its links.
 	Close() error

@@ -92,6 +92,9 @@ func (h *memoryHost) Open(o Options) (Link, error) {
 	return l, nil
 }
 
+// Recycle implements Host: what is sent is copied once, and is not written over.
+func (h *memoryHost) Recycle([][]byte) {}
+
 // Wait implements Host. In virtual time it returns at the very instant at
 // which something is to be read, or at which d has passed.
 func (h *memoryHost) Wait(d time.Duration) error {

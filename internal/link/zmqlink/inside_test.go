@@ -151,7 +151,31 @@ func TestHandleIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	if opened.(*socket).raw == nil {
-		_, err := newRaw(opened.(*socket).socket, false)
+		_, err := newRaw(opened.(*socket).socket, nil, false)
 		t.Fatalf("the link makes plain calls: %v", err)
+	}
+}
+
+func TestPool(t *testing.T) {
+	for n := 4096; n < 5<<20; n += n/7 + 1 {
+		if size := sizeOf(n); size < n || size > n+n/8 || sizeOf(size) != size {
+			t.Fatalf("sizeOf(%d) = %d, and of that %d", n, size, sizeOf(size))
+		}
+	}
+	var p pool
+	a := p.get(5000)
+	p.put(a)
+	p.put(make([]byte, 5001)) // nobody's
+	if b := p.get(5100); len(b) != 5100 || &b[0] != &a[0] {
+		t.Fatal("the memory was not used again")
+	}
+	if b := p.get(5100); &b[0] == &a[0] {
+		t.Fatal("the memory was given twice")
+	}
+	for range 100 {
+		p.put(make([]byte, sizeOf(1<<20)))
+	}
+	if p.bytes > poolMax || p.bytes < poolMax/2 {
+		t.Fatalf("it keeps %d bytes", p.bytes)
 	}
 }

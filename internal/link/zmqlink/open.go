@@ -46,7 +46,7 @@ func (h *host) Open(o link.Options) (link.Link, error) {
 	}
 	s := &socket{host: h, options: o, socket: raw}
 	if !h.plain {
-		s.raw, _ = newRaw(raw, o.Lend) // plain calls where it is not possible
+		s.raw, _ = newRaw(raw, &h.pool, o.Lend) // plain calls where it is not possible
 	}
 	// From here on the link is the host's; closing it undoes everything.
 	h.sockets = append(h.sockets, s)

@@ -54,6 +54,7 @@ type raw struct {
 	socket unsafe.Pointer
 	batch  *C.struct_batch
 	lend   bool
+	pool   *pool
 	use    *C.int // set when the socket is used otherwise than for receiving; nil before the first Wait
 
 	rooms   [][]byte // for what is received; with lend used again by the next receive
@@ -66,8 +67,8 @@ type raw struct {
 }
 
 // newRaw returns nil and the reason where batches are not possible.
-func newRaw(s *zmq4.Socket, lend bool) (*raw, error) {
-	p, err := handle(s)
+func newRaw(s *zmq4.Socket, p *pool, lend bool) (*raw, error) {
+	socket, err := handle(s)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +76,7 @@ func newRaw(s *zmq4.Socket, lend bool) (*raw, error) {
 	if batch == nil {
 		return nil, errors.New("no memory")
 	}
-	return &raw{socket: p, batch: batch, lend: lend}, nil
+	return &raw{socket: socket, batch: batch, lend: lend, pool: p}, nil
 }
 
 func (r *raw) close() {
@@ -109,7 +110,7 @@ func (r *raw) receive(dst []link.Message, limit int) (_ []link.Message, more boo
 		}
 		switch {
 		case b.need >= C.LARGE:
-			frame := make([]byte, int(b.need))
+			frame := r.pool.get(int(b.need))
 			last := C.raw_take(b, (*C.uint8_t)(unsafe.Pointer(&frame[0]))) == 0
 			r.frames = append(r.frames, frame)
 			if last {

@@ -45,6 +45,8 @@ type host struct {
 	pollerStale bool    // sockets changed since poller or waiter was made
 	monitors    map[*zmq4.Socket]*socket
 
+	pool pool // of large frames
+
 	monitored  uint64        // monitors ever made, to name their endpoints
 	lingerLong time.Duration // the longest Linger of any link so far
 }
@@ -100,6 +102,13 @@ func New() (link.Host, error) {
 
 // Wake implements link.Host.
 func (h *host) Wake() { h.wake.ring() }
+
+// Recycle implements link.Host.
+func (h *host) Recycle(frames [][]byte) {
+	for _, f := range frames {
+		h.pool.put(f)
+	}
+}
 
 // Wait implements link.Host. Durations are rounded up to whole milliseconds.
 // It also takes note of which monitors have events, so Connected and
