@@ -13,42 +13,69 @@ import (
 	"github.com/pebbe/zmq4"
 )
 
-// A waiter waits for several sockets in one call. libzmq's own poll asks the
-// kernel twice for each of them.
+// A waiter waits for all sockets of a host in one call. libzmq's own poll asks
+// the kernel twice for each of them.
 type waiter struct {
-	sockets []*zmq4.Socket
-	all     []C.struct_waited
+	wake *wake
+	all  []C.struct_waited // the wake-up first
+	of   []*socket         // whose monitor it is; nil for others
 }
 
 // newWaiter returns nil and the reason where that is not possible.
-func newWaiter(sockets []*zmq4.Socket, plain bool) (*waiter, error) {
-	if plain {
+func newWaiter(h *host) (*waiter, error) {
+	if h.plain {
 		return nil, errNoHandle
 	}
-	w := &waiter{sockets: sockets, all: make([]C.struct_waited, len(sockets))}
-	for i, s := range sockets {
-		p, err := handle(s)
-		if err != nil {
+	w := &waiter{wake: h.wake, all: []C.struct_waited{{fd: C.int(h.wake.receiver)}}, of: []*socket{nil}}
+	for _, s := range h.sockets {
+		if err := w.add(s.socket, nil); err != nil {
 			return nil, err
 		}
-		fd := C.raw_fd(p)
-		if fd < 0 {
-			return nil, errNoHandle
+		if s.monitor == nil {
+			continue
 		}
-		w.all[i] = C.struct_waited{socket: p, fd: fd, used: 1}
+		if err := w.add(s.monitor, s); err != nil {
+			return nil, err
+		}
+	}
+	n := 1
+	for _, s := range h.sockets {
+		if s.raw != nil {
+			s.raw.use = &w.all[n].used
+		}
+		if n++; s.monitor != nil {
+			n++
+		}
 	}
 	return w, nil
 }
 
-// wait calls note for each socket that may have something to read.
-func (w *waiter) wait(d time.Duration, note func(*zmq4.Socket)) (ready bool, err error) {
+func (w *waiter) add(s *zmq4.Socket, monitorOf *socket) error {
+	p, err := handle(s)
+	if err != nil {
+		return err
+	}
+	fd := C.raw_fd(p)
+	if fd < 0 {
+		return errNoHandle
+	}
+	w.all = append(w.all, C.struct_waited{socket: p, fd: fd, used: 1})
+	w.of = append(w.of, monitorOf)
+	return nil
+}
+
+// wait reports whether a socket may have something to read, or Wake was called.
+func (w *waiter) wait(d time.Duration) (ready bool, err error) {
 	n := C.raw_wait(&w.all[0], C.int(len(w.all)), C.int(d/time.Millisecond))
 	if n < 0 {
 		return false, zmq4.Errno(-n)
 	}
-	for i := range w.all {
-		if w.all[i].ready != 0 {
-			note(w.sockets[i])
+	if w.all[0].ready != 0 {
+		w.wake.drain()
+	}
+	for i, s := range w.of {
+		if s != nil && w.all[i].ready != 0 {
+			s.monitorReady = true
 		}
 	}
 	return n > 0, nil

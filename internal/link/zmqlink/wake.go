@@ -2,44 +2,39 @@ package zmqlink
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/pebbe/zmq4"
 )
 
-const wakeEndpoint = "inproc://wake"
-
-// wake ends a poll from any goroutine: a pair of sockets that carries no data
-// but "look". At most one message is under way, so that sending never blocks
-// and any number of calls costs one.
+// wake ends a wait from any goroutine: a pipe that carries no data but "look".
+// At most one byte is under way, so that writing never blocks and any number
+// of calls costs one.
 type wake struct {
-	receiver *zmq4.Socket // the owner's, in its poll set
-	pending  atomic.Bool  // a message is under way
+	receiver int         // the owner's end, which it waits for
+	pending  atomic.Bool // a byte is under way
 
-	mu     sync.Mutex // guards sender, the one socket that all goroutines share
-	sender *zmq4.Socket
+	mu     sync.RWMutex // guards sender against close
+	sender int          // -1 when closed
 }
 
-func newWake(context *zmq4.Context) (*wake, error) {
-	receiver, err := context.NewSocket(zmq4.PAIR)
-	if err != nil {
-		return nil, err
+func newWake() (*wake, error) {
+	var ends [2]int
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if err := syscall.Pipe(ends[:]); err != nil {
+		return nil, fmt.Errorf("pipe: %w", err)
 	}
-	sender, err := context.NewSocket(zmq4.PAIR)
-	if err != nil {
-		return nil, errors.Join(err, receiver.Close())
+	for _, fd := range ends {
+		syscall.CloseOnExec(fd)
+		if err := syscall.SetNonblock(fd, true); err != nil {
+			return nil, errors.Join(fmt.Errorf("pipe: %w", err), syscall.Close(ends[0]), syscall.Close(ends[1]))
+		}
 	}
-	err = errors.Join(
-		receiver.SetLinger(0),
-		sender.SetLinger(0),
-		again(func() error { return receiver.Bind(wakeEndpoint) }),
-		again(func() error { return sender.Connect(wakeEndpoint) }),
-	)
-	if err != nil {
-		return nil, errors.Join(err, sender.Close(), receiver.Close())
-	}
-	return &wake{receiver: receiver, sender: sender}, nil
+	return &wake{receiver: ends[0], sender: ends[1]}, nil
 }
 
 // ring makes the receiver readable. Safe for any goroutine, also after close.
@@ -47,40 +42,46 @@ func (w *wake) ring() {
 	if !w.pending.CompareAndSwap(false, true) {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.sender == nil {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.sender < 0 {
 		return
 	}
-	err := again(func() error {
-		_, err := w.sender.SendBytes([]byte{0}, zmq4.DONTWAIT)
-		return err
-	})
-	if err != nil {
-		w.pending.Store(false) // or no later ring would be heard
+	for {
+		_, err := syscall.Write(w.sender, []byte{0})
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		if err != nil {
+			w.pending.Store(false) // or no later ring would be heard
+		}
+		return
 	}
 }
 
-// drain takes the message. Whoever rings from here on sends another; whoever
-// rang before is served by the owner's return from Wait. It receives until
-// there is nothing, or the receiver's descriptor would not speak again.
+// drain takes the byte. Whoever rings from here on writes another; whoever rang
+// before is served by the owner's return from Wait.
 func (w *wake) drain() {
+	var b [8]byte
 	for {
-		if _, err := receive(w.receiver); err != nil {
+		switch n, err := syscall.Read(w.receiver, b[:]); {
+		case errors.Is(err, syscall.EINTR):
+		case n <= 0:
 			return
+		default:
+			w.pending.Store(false)
 		}
-		w.pending.Store(false)
 	}
 }
 
 func (w *wake) close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.sender == nil {
+	if w.sender < 0 {
 		return nil
 	}
-	err := errors.Join(w.sender.Close(), w.receiver.Close())
-	w.sender = nil
+	err := errors.Join(syscall.Close(w.sender), syscall.Close(w.receiver))
+	w.sender = -1
 	return err
 }
 

@@ -22,6 +22,8 @@ const (
 	// sliceMax bounds one poll. An interrupted poll starts anew, so a long one
 	// could outlast its deadline for as long as signals keep coming.
 	sliceMax = 100 * time.Millisecond
+	// plainSlice is how late Wake may be where zmq4 waits.
+	plainSlice = 2 * time.Millisecond
 	// socketsMax is libzmq's own upper bound. A monitored link takes three
 	// sockets; peers of a Router take none.
 	socketsMax = 65535
@@ -93,7 +95,7 @@ func New() (link.Host, error) {
 	if err := errors.Join(context.SetBlocky(false), context.SetMaxSockets(socketsMax)); err != nil {
 		return nil, errors.Join(fmt.Errorf("set up ZeroMQ: %w", err), context.Term())
 	}
-	w, err := newWake(context)
+	w, err := newWake()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("set up ZeroMQ's wake-up: %w", err), context.Term())
 	}
@@ -167,48 +169,34 @@ func (h *host) unfinished() bool {
 // poll waits once, and remembers what it finds.
 func (h *host) poll(d time.Duration) (ready bool, err error) {
 	if h.waiter != nil {
-		return h.waiter.wait(d, h.note)
+		return h.waiter.wait(d)
 	}
-	polled, err := h.poller.Poll(d)
+	// The poll of zmq4 takes no pipe: it looks at it now and then.
+	polled, err := h.poller.Poll(min(d, plainSlice))
 	for _, p := range polled {
-		h.note(p.Socket)
+		if s := h.monitors[p.Socket]; s != nil {
+			s.monitorReady = true
+		}
 	}
-	return len(polled) > 0, err
-}
-
-// note remembers that a socket may have something to read.
-func (h *host) note(ready *zmq4.Socket) {
-	if ready == h.wake.receiver {
+	if ready = len(polled) > 0 || h.wake.pending.Load(); ready {
 		h.wake.drain()
-	} else if s := h.monitors[ready]; s != nil {
-		s.monitorReady = true
 	}
+	return ready, err
 }
 
 // rebuildPoller makes the poll set anew. Done once for any number of changes,
 // it costs less than the poll that follows.
 func (h *host) rebuildPoller() {
-	all := []*zmq4.Socket{h.wake.receiver}
-	for _, s := range h.sockets {
-		all = append(all, s.socket)
-		if s.monitor != nil {
-			all = append(all, s.monitor)
-		}
-	}
 	h.pollerStale = false
-	if h.waiter, _ = newWaiter(all, h.plain); h.waiter != nil {
-		for i, s := range all {
-			for _, mine := range h.sockets {
-				if mine.socket == s && mine.raw != nil {
-					mine.raw.use = &h.waiter.all[i].used
-				}
-			}
-		}
+	if h.waiter, _ = newWaiter(h); h.waiter != nil {
 		return
 	}
 	h.poller = zmq4.NewPoller()
-	for _, s := range all {
-		h.poller.Add(s, zmq4.POLLIN)
+	for _, s := range h.sockets {
+		h.poller.Add(s.socket, zmq4.POLLIN)
+		if s.monitor != nil {
+			h.poller.Add(s.monitor, zmq4.POLLIN)
+		}
 	}
 }
 
