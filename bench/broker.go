@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -14,12 +15,16 @@ type peer struct {
 	name             string
 	client, worker   int // dialects
 	noWorkers        bool
+	onePort          bool   // workers connect where clients do
 	req              bool   // clients are REQ sockets
 	clients, workers string // the children that play them, if not those in C
 	start            func(frontend, backend string, flags []string) (*process, error)
 	missing          func() string // why it cannot be measured here; "" if it can
 	connectedThrough time.Duration // how long workers need to be known to it
 }
+
+// ours reports whether it is the product.
+func (p *peer) ours() bool { return strings.HasPrefix(p.name, "privateer") }
 
 type ports struct{ Front, Back string }
 
@@ -55,6 +60,9 @@ var peers = map[string]*peer{
 	"privateer, guide":      {name: "privateer, guide", worker: ppp, start: privateer, connectedThrough: registered},
 	"privateer, Go worker":  {name: "privateer, Go worker", client: prv1, worker: prv1, start: privateer, workers: "go-workers"},
 	"privateer, deep":       {name: "privateer, deep", client: prv1, worker: prv1, start: privateer},
+	"NATS":                  {name: "NATS", onePort: true, start: queueChild("nats"), clients: "nats-clients", workers: "nats-workers"},
+	"RabbitMQ":              {name: "RabbitMQ", onePort: true, start: startRabbitMQ, missing: noRabbitMQ, clients: "rabbitmq-clients", workers: "rabbitmq-workers"},
+	"privateer, busy":       {name: "privateer, busy", client: prv1, worker: prv1, start: privateer},
 	"privateer, crowd":      {name: "privateer, crowd", client: prv1, worker: prv1, start: privateer},
 	"echo to Pipeline":      {name: "echo to Pipeline", client: prv1, start: queueChild("echo"), noWorkers: true, clients: "go-pipeline"},
 	"echo to REQ":           {name: "echo to REQ", start: queueChild("echo"), noWorkers: true, req: true},

@@ -49,12 +49,20 @@ func (t *tally) result() load {
 	return t.load
 }
 
-// during tells when the measured time begins and ends, while askers ask.
-func (t *tally) during(c *clientsConfig, askers int, ask func()) load {
+// during tells when the measured time begins and ends, while askers ask. Each
+// is made before that; a nil one does not ask.
+func (t *tally) during(c *clientsConfig, askers int, asker func() func()) load {
+	asks := make([]func(), askers)
+	for i := range asks {
+		asks[i] = asker()
+	}
 	t.begin = time.Now().Add(c.Warmup)
 	t.end = t.begin.Add(c.Measured)
 	var all sync.WaitGroup
-	for range askers {
+	for _, ask := range asks {
+		if ask == nil {
+			continue
+		}
 		all.Go(func() {
 			for time.Now().Before(t.end) {
 				ask()
@@ -78,11 +86,12 @@ func runPipeline(c *clientsConfig) (load, error) {
 	defer func() { _ = p.Close() }()
 	request := client.Request{Service: c.Service, Body: make([]byte, c.Body)}
 	var t tally
-	return t.during(c, c.Window, func() {
+	ask := func() {
 		from := time.Now()
 		_, err := p.Do(context.Background(), request)
 		t.note(from, time.Now(), err)
-	}), nil
+	}
+	return t.during(c, c.Window, func() func() { return ask }), nil
 }
 
 // runDo asks one request after the other with client.Client.
@@ -94,11 +103,12 @@ func runDo(c *clientsConfig) (load, error) {
 	defer func() { _ = k.Close() }()
 	request := client.Request{Service: c.Service, Body: make([]byte, c.Body)}
 	var t tally
-	return t.during(c, 1, func() {
+	ask := func() {
 		from := time.Now()
 		_, err := k.Do(context.Background(), request)
 		t.note(from, time.Now(), err)
-	}), nil
+	}
+	return t.during(c, 1, func() func() { return ask }), nil
 }
 
 // runGoWorkers is package worker with a handler that echoes.

@@ -51,51 +51,54 @@ func command(args []string) error {
 	return o.run()
 }
 
+// The children, by what they are told.
+var (
+	clientRoles = map[string]func(*clientsConfig) (load, error){
+		"clients": runClients, "go-pipeline": runPipeline, "go-do": runDo,
+		"nats-clients": runNATSClients, "rabbitmq-clients": runRabbitMQClients,
+	}
+	workerRoles = map[string]func(*workersConfig) error{
+		"workers": runWorkers, "go-workers": runGoWorkers, "nats-workers": runNATSWorkers, "rabbitmq-workers": runRabbitMQWorkers,
+	}
+	queueRoles = map[string]func(ports) error{
+		"proxy":    func(p ports) error { return runProxy(p.Front, p.Back) },
+		"guide-c":  func(p ports) error { return runGuideC(p.Front, p.Back) },
+		"guide-go": func(p ports) error { return runGuideGo(p.Front, p.Back) },
+		"echo":     func(p ports) error { return runEcho(p.Front, childLife) },
+		"nats":     func(p ports) error { return runNATS(p.Front) },
+	}
+)
+
 // role plays one child.
 func role(name string, text []byte) error {
-	switch name {
-	case "clients", "go-pipeline", "go-do":
+	if play := clientRoles[name]; play != nil {
 		var c clientsConfig
 		if err := json.Unmarshal(text, &c); err != nil {
 			return err
 		}
-		l, err := loads[name](&c)
+		l, err := play(&c)
 		if err != nil {
 			return err
 		}
 		return json.NewEncoder(os.Stdout).Encode(l)
-	case "workers":
+	}
+	if play := workerRoles[name]; play != nil {
 		var c workersConfig
 		if err := json.Unmarshal(text, &c); err != nil {
 			return err
 		}
-		return runWorkers(&c)
-	case "go-workers":
-		var c workersConfig
-		if err := json.Unmarshal(text, &c); err != nil {
-			return err
-		}
-		return runGoWorkers(&c)
+		return play(&c)
+	}
+	play := queueRoles[name]
+	if play == nil {
+		return errors.New("no child is called " + name)
 	}
 	var p ports
 	if err := json.Unmarshal(text, &p); err != nil {
 		return err
 	}
-	switch name {
-	case "proxy":
-		return runProxy(p.Front, p.Back)
-	case "guide-c":
-		return runGuideC(p.Front, p.Back)
-	case "guide-go":
-		return runGuideGo(p.Front, p.Back)
-	case "echo":
-		return runEcho(p.Front, childLife)
-	}
-	return errors.New("no child is called " + name)
+	return play(p)
 }
-
-// loads are the children that play the clients.
-var loads = map[string]func(*clientsConfig) (load, error){"clients": runClients, "go-pipeline": runPipeline, "go-do": runDo}
 
 type options struct {
 	rounds           int
@@ -126,6 +129,11 @@ func (o *options) run() error {
 		}
 		r.print(os.Stdout, s)
 		results = append(results, r)
+	}
+	if o.plot != "" {
+		if err := draw(o.plot, results); err != nil {
+			return err
+		}
 	}
 	if o.json != "" {
 		text, err := json.MarshalIndent(results, "", "  ")

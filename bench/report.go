@@ -46,10 +46,11 @@ func (r *result) print(to io.Writer, s *scenario) {
 		len(r.Runs[s.peers[0]]), s.measured)
 	t := tabwriter.NewWriter(to, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "broker\tµs/request\tratio\trequests/s\tratio\tp50 µs\tp99 µs\tp99.9 µs\tRSS MiB\tclients µs\tworkers µs\t")
+	var later []string
 	for _, name := range s.peers {
 		runs := r.Runs[name]
 		if why, ok := r.Skipped[name]; ok {
-			fmt.Fprintf(t, "%s\tnot measured: %s\t\n", name, why)
+			later = append(later, name+" was not measured: "+why)
 			continue
 		}
 		of := func(f func(*run) float64) float64 { return median(runs, f) }
@@ -59,6 +60,9 @@ func (r *result) print(to io.Writer, s *scenario) {
 			of(func(r *run) float64 { return r.ClientCPU }), of(func(r *run) float64 { return r.WorkerCPU }))
 	}
 	_ = t.Flush()
+	for _, line := range later {
+		fmt.Fprintln(to, line)
+	}
 	for _, v := range r.Verdicts {
 		word, sign := "met", "<="
 		if !v.Most {

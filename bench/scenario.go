@@ -49,6 +49,9 @@ func atLeast(goal string, is, bound float64) verdict {
 	return verdict{goal, is, false, bound, is >= bound}
 }
 
+// crowdMax is how many sockets one child opens: each needs two descriptors.
+const crowdMax = 4000
+
 // measure runs one broker once under the scenario's load.
 func (s *scenario) measure(name string) (r run, err error) {
 	p := peers[name]
@@ -66,7 +69,11 @@ func (s *scenario) measure(name string) (r run, err error) {
 	}
 	var workers *process
 	if !p.noWorkers {
-		if workers, err = s.startWorkers(p, at.Back, s.workers, "echo"); err != nil {
+		back := at.Back
+		if p.onePort {
+			back = at.Front
+		}
+		if workers, err = s.startWorkers(p, back, s.workers, "echo"); err != nil {
 			return r, err
 		}
 		defer workers.stop()
@@ -104,8 +111,8 @@ func (s *scenario) startWorkers(p *peer, backend string, count int, service stri
 }
 
 func (s *scenario) startBackground(p *peer, b *background, at ports) (all []*process, err error) {
-	if b.idleWorkers > 0 {
-		idle, err := s.startWorkers(p, at.Back, b.idleWorkers, "idle")
+	for left := b.idleWorkers; left > 0; left -= crowdMax {
+		idle, err := s.startWorkers(p, at.Back, min(left, crowdMax), "idle")
 		if err != nil {
 			return all, err
 		}

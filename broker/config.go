@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"reflect"
 	"strings"
 	"time"
 
@@ -145,6 +146,9 @@ func (c Config) withDefaults() Config {
 	c.LegacyErrors = cmp.Or(c.LegacyErrors, Silent)
 	c.RecorderSteps = cmp.Or(c.RecorderSteps, 50_000)
 	c.Version, c.Commit = cmp.Or(c.Version, "dev"), cmp.Or(c.Commit, "unknown")
+	if reflect.ValueOf(c.Logger).IsZero() {
+		c.Logger = zerolog.Nop() // it does not even look at what would be said
+	}
 	if len(c.Dialects) == 0 {
 		c.Dialects = protocol.DialectNames()
 	}

@@ -249,6 +249,9 @@ func (l *loop) send(i int) {
 
 // flush sends what was put into a port.
 func (l *loop) flush(at protocol.Port) {
+	if len(l.sent[at]) == 0 {
+		return
+	}
 	l.ports[at].Flush(func(number int, err error) {
 		o := &l.out[l.sent[at][number]]
 		side, to, msg := o.Side, o.To, o.Msg

@@ -126,6 +126,9 @@ func (l *loop) report(p *peer, o *session.Output) {
 		c.answered[o.Code].Add(1)
 	}
 	e := p.log.WithLevel(levelOf(p, o.Event))
+	if !e.Enabled() {
+		return
+	}
 	if !o.Fence.ID.IsZero() {
 		e = e.Stringer("request_id", o.Fence.ID).Uint32("attempt", o.Fence.Attempt)
 	}
