@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build demo test sim mutants lint fuzz bench chaos chaos-ci chaos-long compose-test clean
+.PHONY: help deps build demo test sim mutants lint fuzz bench bench-peers microbench chaos chaos-ci chaos-long compose-test clean
 
 GO           ?= go
 VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -13,6 +13,7 @@ COMMIT       ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 TEST_TIMEOUT ?= 8m
 FUZZTIME     ?= 30s
 BENCH        ?= .
+BENCHFLAGS   ?=
 SEEDS        ?= 2000
 SCENARIO     ?= mixed
 DURATION     ?= 60s
@@ -48,6 +49,7 @@ test: deps ## vet, then all tests: unit, race, fuzz seeds, command line, integra
 	$(GO) vet ./...
 	CGO_ENABLED=0 $(GO) test -timeout=$(TEST_TIMEOUT) $(PURE_PKGS)
 	$(GO) test -race -shuffle=on -timeout=$(TEST_TIMEOUT) ./...
+	cd bench && $(GO) vet ./... && $(GO) test -timeout=$(TEST_TIMEOUT) ./...
 
 sim: ## play SEEDS (2000) simulated runs from SEED (0 draws one): no promise may break
 	CGO_ENABLED=0 $(GO) run ./internal/sim/run -seeds $(SEEDS) -seed $(SEED)
@@ -62,6 +64,7 @@ lint: deps ## gofmt, go mod tidy and golangci-lint (installed into .tools) find 
 		{ echo "Installing golangci-lint $(GOLANGCI_VERSION) into .tools"; \
 		GOBIN='$(CURDIR)/.tools' $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION); }
 	$(GOLANGCI) run ./...
+	cd bench && $(GO) mod tidy -diff && $(GOLANGCI) run ./...
 
 # One target at a time, because Go fuzzes one at a time. bench is another module.
 fuzz: deps ## run every fuzz target for FUZZTIME (30s) each
@@ -72,8 +75,15 @@ fuzz: deps ## run every fuzz target for FUZZTIME (30s) each
 		$(GO) test -run '^$$' -fuzz "^$${name#func }\$$" -fuzztime $(FUZZTIME) "$${file%/*}" </dev/null || exit 1; \
 	done
 
-bench: deps ## run the benchmarks of the codec and the three state machines (BENCH=pattern)
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PURE_PKGS)
+microbench: deps ## run the benchmarks of the codec, the three state machines and the loop (BENCH=pattern)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PURE_PKGS) ./broker
+
+bench: build ## measure the broker beside libzmq's proxy and the guide's queue, in turn: 3 minutes
+	cd bench && $(GO) run . -privateer '$(CURDIR)/bin/privateer' $(BENCHFLAGS)
+
+bench-peers: build ## all scenarios, beside NATS and RabbitMQ too (apt-get installs the latter): 25 minutes
+	@scripts/deps-peers
+	cd bench && $(GO) run . -privateer '$(CURDIR)/bin/privateer' -all -rounds 5 -json '$(CURDIR)/bin/bench.json' -plot '$(CURDIR)/bin/bench.svg' $(BENCHFLAGS)
 
 # With the race detector, in the processes too: a race ends the run. SEED=0
 # draws a seed, and the line of the result says which.

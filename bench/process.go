@@ -17,14 +17,14 @@ import (
 
 // A process is one child: a broker, the clients or the workers.
 type process struct {
-	name    string
-	cmd     *exec.Cmd
-	out     bytes.Buffer
-	errs    bytes.Buffer
-	lines   chan string // from its control descriptor; closed when it ends
-	ended   chan error
-	before  ticks
-	scratch string // a folder that goes with it
+	name   string
+	cmd    *exec.Cmd
+	out    bytes.Buffer
+	errs   bytes.Buffer
+	lines  chan string // from its control descriptor; closed when it ends
+	ended  chan error
+	before ticks
+	after  func() // once it has ended; may be nil
 }
 
 // start starts a command. Its control descriptor is read until it ends.
@@ -99,8 +99,8 @@ func (p *process) stop() {
 	_ = p.cmd.Process.Kill()
 	err := <-p.ended
 	p.ended <- err
-	if p.scratch != "" {
-		_ = os.RemoveAll(p.scratch)
+	if p.after != nil {
+		p.after()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -45,7 +46,10 @@ func startRabbitMQ(frontend, _ string, _ []string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.scratch = home
+	p.after = func() {
+		_ = os.RemoveAll(home)
+		_ = exec.Command("epmd", "-kill").Run() // Erlang's name server; it stays where others use it
+	}
 	return p, nil
 }
 
