@@ -115,6 +115,8 @@ type Options struct {
 	Linger         time.Duration // how long Close lets unsent messages go out
 	Monitor        bool          // report Connected and Disconnected
 	// Lend: what Recv returns is valid until the link's next Recv only, but for
-	// the bytes of frames of LentMax bytes or more, which are the caller's.
+	// the bytes of frames of LentMax bytes or more, which are the caller's. In
+	// return Send and Put borrow such frames: they must not change until they
+	// are given to Host.Recycle, or for ever.
 	Lend bool
 }

@@ -179,3 +179,82 @@ func TestPool(t *testing.T) {
 		t.Fatalf("it keeps %d bytes", p.bytes)
 	}
 }
+
+// A large frame that libzmq sends from where it is cannot be used again before
+// it has been sent.
+func TestLoans(t *testing.T) {
+	made, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := made.(*host)
+	other, err := New() // with a pool of its own
+	if err != nil {
+		t.Fatal(err)
+	}
+	router, err := h.Open(link.Options{Role: link.Router, Endpoints: []string{"tcp://127.0.0.1:0"}, Lend: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dealer, err := other.Open(link.Options{Role: link.Dealer, Endpoints: []string{router.Addr()}, Identity: []byte("d")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	receive := func(l link.Link) link.Message {
+		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+			if err := errors.Join(h.Wait(time.Millisecond), other.Wait(time.Millisecond)); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := l.Recv(nil, 1); err != nil || len(got) > 0 {
+				return got[0]
+			}
+		}
+		t.Fatal("nothing came")
+		return link.Message{}
+	}
+	for dealer.Send(nil, []byte("hello")) != nil {
+		if err := other.Wait(10 * time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+	receive(router)
+	const size = 8 << 20 // more than the buffers on the way
+	frame := h.pool.get(size)
+	for i := range frame {
+		frame[i] = byte(i)
+	}
+	router.Put([]byte("d"), frame, []byte("end"))
+	router.Put([]byte("d"), frame)
+	router.Flush(func(_ int, err error) { t.Error(err) })
+	router.Put([]byte("nobody"), frame)
+	failed := 0
+	router.Flush(func(int, error) { failed++ })
+	h.Recycle([][]byte{frame})
+	if failed != 1 || h.pool.bytes != 0 || len(h.loans.list) != 2 {
+		t.Fatalf("%d failed, %d bytes in the pool, %d loans", failed, h.pool.bytes, len(h.loans.list))
+	}
+	for n := 2; n > 0; n-- {
+		got := receive(dealer).Frames[0]
+		for i := range got {
+			if got[i] != byte(i) {
+				t.Fatalf("byte %d of %d is %d", i, len(got), got[i])
+			}
+		}
+	}
+	for end := time.Now().Add(3 * time.Second); h.pool.bytes == 0; {
+		if err := h.Wait(0); err != nil || time.Now().After(end) {
+			t.Fatalf("the frame never came back: %v; %d loans, %d waiting, out %v", err, len(h.loans.list), len(h.loans.back), h.loans.out)
+		}
+	}
+	if again := h.pool.get(size); &again[0] != &frame[0] || len(h.loans.list)+len(h.loans.out)+len(h.loans.back) != 0 {
+		t.Fatal("another frame came back")
+	}
+	router.Put([]byte("d"), frame) // on its way when all ends
+	router.Flush(nil)
+	if err := errors.Join(h.Close(), other.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(h.loans.list); n != 0 {
+		t.Fatalf("%d loans are left", n)
+	}
+}

@@ -67,6 +67,35 @@ int raw_send_frame(void *socket, const uint8_t *from, size_t length, int more) {
 	}
 }
 
+struct loan *loan_new(void) { return calloc(1, sizeof(struct loan)); }
+
+int loan_returned(struct loan *l) { return __atomic_load_n(&l->returned, __ATOMIC_ACQUIRE); }
+
+void loan_free(struct loan *l) { free(l); }
+
+// Called by libzmq's thread.
+static void loan_return(void *data, void *hint) {
+	(void)data;
+	__atomic_store_n(&((struct loan *)hint)->returned, 1, __ATOMIC_RELEASE);
+}
+
+int raw_send_loan(void *socket, uint8_t *from, size_t length, int more, struct loan *l) {
+	zmq_msg_t msg;
+	if (zmq_msg_init_data(&msg, from, length, loan_return, l) != 0) {
+		loan_return(NULL, l);
+		return errno;
+	}
+	for (;;) {
+		if (zmq_msg_send(&msg, socket, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) >= 0)
+			return 0;
+		if (errno == EINTR)
+			continue;
+		int error = errno;
+		zmq_msg_close(&msg);
+		return error;
+	}
+}
+
 int raw_send(void *socket, const uint8_t *from, const uint64_t *lengths, int frames, struct failure *failures) {
 	// What a connection that ended in the middle of a message has not taken is
 	// dropped by libzmq, but it must see where the next one starts: abandoning.

@@ -47,6 +47,19 @@ int raw_send(void *socket, const uint8_t *from, const uint64_t *lengths, int fra
 // raw_send_frame sends one frame and returns 0 or errno.
 int raw_send_frame(void *socket, const uint8_t *from, size_t length, int more);
 
+// A loan is a frame that libzmq sends from where it is, without a copy.
+struct loan {
+	int returned; // atomic: libzmq has no use of it any more
+};
+
+struct loan *loan_new(void);
+int loan_returned(struct loan *l);
+void loan_free(struct loan *l);
+
+// raw_send_loan is raw_send_frame for a frame that stays as and where it is
+// until the loan is returned, which it is in any case.
+int raw_send_loan(void *socket, uint8_t *from, size_t length, int more, struct loan *l);
+
 // A waiter waits for several sockets through their descriptors. Those speak
 // only when libzmq has news for a socket whose last call found none, so a
 // socket that was used otherwise since, above all for sending, is asked first.

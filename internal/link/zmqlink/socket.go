@@ -162,7 +162,12 @@ func (s *socket) abandon(rest [][]byte) {
 	s.spoiled = s.options.Role == link.Req
 }
 
+// sendFrame sends one frame. A link that lends what it reads borrows large
+// frames as well: libzmq sends them from where they are.
 func (s *socket) sendFrame(frame []byte, more bool) error {
+	if s.raw != nil && s.options.Lend && len(frame) >= link.LentMax {
+		return s.host.loans.send(s.raw, frame, more)
+	}
 	if s.raw != nil {
 		return s.raw.send(frame, more)
 	}

@@ -47,7 +47,8 @@ type host struct {
 	pollerStale bool    // sockets changed since poller or waiter was made
 	monitors    map[*zmq4.Socket]*socket
 
-	pool pool // of large frames
+	pool  pool  // of large frames
+	loans loans // of them, to libzmq
 
 	monitored  uint64        // monitors ever made, to name their endpoints
 	lingerLong time.Duration // the longest Linger of any link so far
@@ -108,7 +109,7 @@ func (h *host) Wake() { h.wake.ring() }
 // Recycle implements link.Host.
 func (h *host) Recycle(frames [][]byte) {
 	for _, f := range frames {
-		h.pool.put(f)
+		h.loans.recycle(&h.pool, f)
 	}
 }
 
@@ -121,6 +122,9 @@ func (h *host) Wait(d time.Duration) error {
 	}
 	if h.pollerStale {
 		h.rebuildPoller()
+	}
+	if len(h.loans.list) > 0 {
+		h.loans.settle(&h.pool, false)
 	}
 	end := time.Now().Add(max(d, 0))
 	remaining := time.Until(end)
@@ -223,6 +227,7 @@ func (h *host) Close() error {
 	select {
 	case err := <-ended:
 		errs = append(errs, err)
+		h.loans.settle(&h.pool, true)
 	case <-guard.C:
 		errs = append(errs, fmt.Errorf("ZeroMQ did not end within %v", h.lingerLong+termGrace))
 	}
