@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"time"
 
 	"github.com/privateer-mq/privateer/internal/core"
@@ -18,6 +19,8 @@ const (
 	drainedPoll = 10 * time.Millisecond
 	asksMax     = 8                      // questions from other goroutines that one turn answers
 	lateMin     = 50 * time.Millisecond  // a turn so late is told to the core
+	trimEvery   = time.Second
+	trimMin     = 50_000                 // requests and ids: less is not worth it
 	farewell    = 200 * time.Millisecond // after the last answer, before the ports are closed
 )
 
@@ -34,6 +37,8 @@ type loop struct {
 	drops    map[core.What]uint64
 	recorder *recorder // nil where nobody can ask
 	pace     pace
+	trimAt   time.Duration
+	most     int // requests and ids held since the last trim
 	clock    time.Duration // read last
 	warned   limiter
 
@@ -85,9 +90,27 @@ func (l *loop) run(ctx context.Context) {
 func (l *loop) turned(now, lag, worked, waited time.Duration) {
 	l.b.ticked.Store(int64(now))
 	l.pace.turned(now, lag, worked, waited)
+	l.trim(now)
 	if m := l.b.metrics; m != nil {
 		m.lag.Observe(lag.Seconds())
 	}
+}
+
+// trim gives memory back to the system when a flood is over: Go itself does so
+// only while it allocates, and an idle broker does not.
+func (l *loop) trim(now time.Duration) {
+	if now < l.trimAt {
+		return
+	}
+	l.trimAt = now + trimEvery
+	g := l.core.Gauges()
+	held := g.Open + g.IDs
+	l.most = max(l.most, held)
+	if l.most < trimMin || held > l.most/8 {
+		return
+	}
+	l.most = held
+	go debug.FreeOSMemory() // it takes a while
 }
 
 // farewell reads on until end, so that the last answers arrive: TCP throws away

@@ -167,3 +167,31 @@ func TestRequestsAllocateNothing(t *testing.T) {
 		t.Fatalf("%.3f allocations and %.0f bytes a request, want at most 0.2; %d answers were not OK", each, bytes, r.notOK)
 	}
 }
+
+// After a flood memory is given back, once.
+func TestTrim(t *testing.T) {
+	forced := func() uint32 {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.NumForcedGC
+	}
+	r := newRig()
+	r.most = trimMin
+	before := forced()
+	r.trim(r.trimAt + time.Second)
+	for end := time.Now().Add(20 * time.Second); forced() == before; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("nothing was given back")
+		}
+	}
+	before = forced()
+	r.trim(r.trimAt + time.Second)
+	r.most = trimMin - 1 // not much of a flood
+	r.trim(r.trimAt + time.Second)
+	r.most = trimMin
+	r.trim(r.trimAt - 1) // too soon
+	time.Sleep(50 * time.Millisecond)
+	if now := forced(); now != before {
+		t.Fatalf("memory was given back %d times more", now-before)
+	}
+}
