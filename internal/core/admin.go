@@ -94,7 +94,7 @@ func (c *Core) Find(now time.Duration, id protocol.ID) (info RequestInfo, ok boo
 	info.State, info.Service, info.Attempt, info.Losses = r.state.String(), r.svc.name, r.attempt, int(r.losses)
 	info.Certainty, info.Age, info.Left = r.certainty(), c.now-r.accepted, r.deadline-c.now
 	info.Alone, info.Body, info.Paused, info.Live = r.alone, r.hasBody, r.svc.paused, r.svc.live
-	if r.first.try != 0 {
+	if r.try != 0 {
 		info.Clients = 1 + len(r.others)
 	}
 	if r.run != nil {

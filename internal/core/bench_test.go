@@ -139,7 +139,7 @@ func BenchmarkMemoryQueued(b *testing.B) {
 		}
 		runtime.GC()
 		runtime.ReadMemStats(&after)
-		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/n, "B/queued")
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/n-64, "B/queued")
 		runtime.KeepAlive(m)
 	}
 }

@@ -20,8 +20,8 @@ func (c *Core) cancel(from Peer, m *protocol.Message) {
 		c.answer(m.ID, here, outcome{code: protocol.Cancelled, certainty: protocol.MaybeStarted, text: "withdrawn by its client"})
 		return
 	}
-	if rt := r.route(m.Instance); rt != nil {
-		*rt = here // until this call ends: it ends r
+	if _, known := r.route(m.Instance); known {
+		r.setRoute(here)
 	}
 	c.withdraw(r, "withdrawn by its client")
 }

@@ -10,6 +10,10 @@ func (c *Core) Check() error {
 	if c.out != nil || len(c.dirtyServices)+len(c.dirtyWorkers) > 0 {
 		return fmt.Errorf("a call has not ended")
 	}
+	if n := &nothing; n.others != nil || n.lostWith != nil || n.rival != nil || n.again != 0 || n.doubt != 0 || n.body != nil ||
+		n.envelope != nil || n.grant != 0 || n.torn || n.parts != nil || n.partBytes != 0 {
+		return fmt.Errorf("what most requests have was written: %+v", *n)
+	}
 	var count struct{ queued, assigned, waiting int }
 	var bytes int64
 	bodies := 0
@@ -29,7 +33,7 @@ func (c *Core) Check() error {
 		case waiting:
 			count.waiting++
 		}
-		bytes += r.size + r.partBytes
+		bytes += int64(r.size) + r.partBytes
 		if r.hasBody {
 			bodies++
 		}

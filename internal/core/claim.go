@@ -59,7 +59,8 @@ const goneText = "it ran, but its reply is no longer kept"
 func (c *Core) rival(r *request, w *worker, e *protocol.Entry, f fence) {
 	if e.State == protocol.Running && r.state == assigned {
 		c.makeGhost(w, f, ghost{listed: true})
-		r.rival, r.rivalRun = w, f
+		s := r.special()
+		s.rival, s.rivalRun = w, f
 		return
 	}
 	c.unwanted(w, e, f, protocol.ReasonSuperseded)
@@ -69,8 +70,11 @@ func (c *Core) rival(r *request, w *worker, e *protocol.Entry, f fence) {
 // If another one still runs, that is it. It reports whether there is one.
 func (c *Core) takeRival(r *request) bool {
 	w, f := r.rival, r.rivalRun
-	r.rival = nil
-	if w == nil || c.workers[w.instance] != w || w.going {
+	if w == nil {
+		return false
+	}
+	r.rare.rival = nil
+	if c.workers[w.instance] != w || w.going {
 		return false
 	}
 	if g, ok := w.ghosts[f]; !ok || g.cancel != 0 {

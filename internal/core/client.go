@@ -185,8 +185,11 @@ func (c *Core) first(from Peer, m *protocol.Message, size int64) {
 // after a restart.
 func (c *Core) takeBody(r *request, m *protocol.Message, size int64) {
 	r.hasBody = true
-	r.body, r.meta, r.size = r.holdBody(m.Body), r.hold(m.Meta), size
-	r.priority, r.grant = uint8(m.Code), m.Stream.Grant
+	r.setContent(m.Body, m.Meta)
+	r.size, r.priority = uint32(size), uint8(m.Code)
+	if m.Stream.Grant != r.grant {
+		r.special().grant = m.Stream.Grant
+	}
 	r.digest = protocol.Digest(m.ID, m.Service, m.Flags, m.Body)
 	c.queueBytes += size
 	c.bodies++
@@ -195,7 +198,7 @@ func (c *Core) takeBody(r *request, m *protocol.Message, size int64) {
 // leaveBody is the end of what takeBody began.
 func (c *Core) leaveBody(r *request) {
 	if r.hasBody {
-		c.queueBytes -= r.size
+		c.queueBytes -= int64(r.size)
 		c.bodies--
 	}
 	c.leaveParts(r)
@@ -221,19 +224,12 @@ func (c *Core) accepted(r *request, to Peer, m *protocol.Message) {
 // wanted. It reports false for a try that a later one of the same client has
 // overtaken.
 func (c *Core) hear(r *request, from Peer, m *protocol.Message) bool {
-	rt := r.route(m.Instance)
-	switch {
-	case rt == nil && r.first.try == 0:
-		rt = &r.first
-	case rt == nil:
-		if len(r.others) == routesMax-1 {
-			c.drop(DropOverBound, r.id)
-		}
-		rt = r.newRoute()
-	case m.Number < rt.try:
+	if rt, known := r.route(m.Instance); known && m.Number < rt.try {
 		return false
 	}
-	*rt = route{instance: m.Instance, try: m.Number, more: m.Flags.Has(protocol.CanTakeMore), peer: r.holdPeer(from)}
+	if r.setRoute(route{instance: m.Instance, try: m.Number, peer: from}) {
+		c.drop(DropOverBound, r.id)
+	}
 	r.owner = m.Instance
 	r.flags = r.flags.With(protocol.Finish, m.Flags.Has(protocol.Finish))
 	r.interest = 0
@@ -241,35 +237,12 @@ func (c *Core) hear(r *request, from Peer, m *protocol.Message) bool {
 		r.interest = c.running() + fromMS(m.InterestMS)
 	}
 	if deadline := c.now + fromMS(m.RemainingMS) - c.turnStop; deadline >= r.deadline {
-		r.deadline, r.doubt = deadline, c.turnStop
-	}
-	return true
-}
-
-func (r *request) route(instance uint64) *route {
-	if r.first.instance == instance && r.first.try != 0 {
-		return &r.first
-	}
-	for i := range r.others {
-		if r.others[i].instance == instance {
-			return &r.others[i]
+		r.deadline = deadline
+		if r.doubt != c.turnStop {
+			r.special().doubt = c.turnStop
 		}
 	}
-	return nil
-}
-
-// newRoute makes room for one more instance. Where there are too many, the one
-// that has asked first, and does not own the id, hears nothing more.
-func (r *request) newRoute() *route {
-	if len(r.others) < routesMax-1 {
-		r.others = append(r.others, route{})
-		return &r.others[len(r.others)-1]
-	}
-	if r.first.instance != r.owner {
-		return &r.first
-	}
-	copy(r.others, r.others[1:])
-	return &r.others[len(r.others)-1]
+	return true
 }
 
 // join: the id is open here already.

@@ -45,6 +45,9 @@ const (
 	backlogTime  = 20 * time.Millisecond  // after a stop: what is read until then had come before its end
 )
 
+// listsKept is the largest list of frames that is used again.
+const listsKept = 1 << 14
+
 // spentMax bounds what waits for a call of Spent.
 const spentMax = 4096
 
@@ -94,6 +97,7 @@ type Core struct {
 	nowhere     service // of requests whose service is not known yet
 
 	freed         []*request // ended since the last Tick
+	lists         [][]byte   // of outputs since the last Tick
 	spending      [][]byte   // large slices without use since the last Tick
 	spent         [][]byte   // ... before it, until Spent is called
 	spareRequests []*request // ended, to be used again
@@ -214,6 +218,10 @@ func (c *Core) Stopped(now time.Duration, gap time.Duration, out []Output) []Out
 func (c *Core) Tick(now time.Duration, out []Output) []Output {
 	c.begin(now, out)
 	c.reuse()
+	if clear(c.lists); cap(c.lists) > listsKept {
+		c.lists = nil
+	}
+	c.lists = c.lists[:0]
 	c.spent, c.spending = append(c.spent, c.spending...), c.spending[:0]
 	if len(c.spent) > spentMax { // nobody asks
 		c.spent = c.spent[:0]

@@ -39,11 +39,13 @@ func (c *Core) giveUp(r *request, o outcome) {
 	if text == "" {
 		text = o.meta.Get(protocol.MetaErrorText)
 	}
-	d := &deadLetter{DeadLetter: DeadLetter{ID: r.id, Service: r.svc.name, Code: o.code, Reason: text, Body: cloneFrames(r.body),
-		Attempt: r.attempt, Workers: r.lostWith, At: c.now, meta: clone(r.meta), flags: r.flags, priority: r.priority}}
-	r.body = nil // the dead letter's now
+	d := &deadLetter{DeadLetter: DeadLetter{ID: r.id, Service: r.svc.name, Code: o.code, Reason: text, Body: cloneFrames(c.content(r)),
+		Attempt: r.attempt, Workers: r.lostWith, At: c.now, meta: append(protocol.Meta(nil), r.meta()...), flags: r.flags, priority: r.priority}}
+	if r.body != nil { // the dead letter's now
+		r.rare.body = nil
+	}
 	c.dead.pushBack(d)
-	c.deadBytes += r.size
+	c.deadBytes += int64(r.size)
 	c.counters.DeadLettered++
 	c.event(Event{What: EventDeadLetter, ID: r.id, Service: r.svc.name, Attempt: r.attempt, Code: o.code, Reason: text})
 	for c.dead.size > c.cfg.MaxDead || (c.deadBytes > deadBytesMax && c.dead.size > 1) {
@@ -101,11 +103,12 @@ func (c *Core) RequeueDead(now time.Duration, id, fresh protocol.ID, out []Outpu
 	c.removeDead(d)
 	r := c.newRequest()
 	r.id, r.svc, r.flags, r.priority, r.rerun = fresh, s, d.flags&^protocol.Partial, d.priority, true
-	r.hasBody, r.body, r.size, r.meta = true, d.Body, bodyBytes(d.Body), d.meta
+	r.setContent(d.Body, d.meta)
+	r.hasBody, r.size = true, uint32(bodyBytes(d.Body))
 	r.accepted, r.deadline = c.now, c.now+c.cfg.DefaultDeadline
 	r.digest = protocol.Digest(fresh, s.wire, r.flags, d.Body)
 	s.open++
-	c.queueBytes += r.size
+	c.queueBytes += int64(r.size)
 	c.bodies++
 	c.admit(r)
 	c.counters.Accepted++

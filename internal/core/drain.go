@@ -33,7 +33,7 @@ func (c *Core) Leave(now time.Duration, out []Output) []Output {
 	c.begin(now, out)
 	c.leaving = true
 	for _, r := range c.open() {
-		if r.state == queued && !r.handed && r.first.try != 0 {
+		if r.state == queued && !r.handed && r.try != 0 {
 			c.answerAll(r, outcome{code: protocol.DrainingNow, certainty: protocol.NotStarted, retryAfter: c.cfg.Heartbeat,
 				text: "this broker is shutting down; ask another, or again when it is back"})
 			c.abandon(r)

@@ -37,10 +37,10 @@ func (c *Core) finish(r *request, o outcome) {
 
 // answerAll sends an outcome to all routes of r.
 func (c *Core) answerAll(r *request, o outcome) {
-	if r.first.try == 0 {
+	if r.try == 0 {
 		return // nobody has asked here
 	}
-	c.answer(r.id, r.first, o)
+	c.answer(r.id, r.first(), o)
 	for _, rt := range r.others {
 		c.answer(r.id, rt, o)
 	}

@@ -93,7 +93,7 @@ func (c *Core) takeBack(w *worker, why string) {
 // alone: it may be to blame, and goes on alone.
 func (c *Core) charge(r *request, w *worker, why string, alone bool) {
 	r.losses++
-	r.lostWith = append(r.lostWith, w.instance)
+	r.lost(w)
 	c.unplace(r)
 	r.alone = r.alone || alone
 	o := outcome{code: protocol.WorkerLost, certainty: protocol.MaybeStarted,

@@ -206,7 +206,7 @@ func (c *Core) restUntil(r *request, at time.Duration, why string) {
 		return
 	}
 	r.enter(backoff)
-	r.again = at
+	r.special().again = at
 	c.event(Event{What: EventRequeued, ID: r.id, Attempt: r.attempt, Reason: why})
 	c.arm(r)
 }
@@ -214,7 +214,7 @@ func (c *Core) restUntil(r *request, at time.Duration, why string) {
 // again: the handler asked for a retry.
 func (c *Core) again(r *request, w *worker, m *protocol.Message) {
 	r.losses++
-	r.lostWith = append(r.lostWith, w.instance)
+	r.lost(w)
 	if int(r.losses) >= c.cfg.MaxAttempts || (r.hasBody && r.atMostOnce()) {
 		o := outcome{code: protocol.Failed, certainty: protocol.Ran, retryable: true, attempt: m.Number, meta: m.Meta}
 		if m.Meta.Get(protocol.MetaErrorText) == "" {
@@ -235,7 +235,7 @@ func (c *Core) again(r *request, w *worker, m *protocol.Message) {
 	wait := min(retryFirst<<min(r.losses-1, 10), retryLast)
 	wait += time.Duration(mix(r.id, uint64(r.attempt)) % uint64(wait/2))
 	r.enter(backoff)
-	r.again = c.now + wait
+	r.special().again = c.now + wait
 	c.counters.Retries++
 	c.event(Event{What: EventRequeued, ID: r.id, Service: r.svc.name, Worker: w.instance, Attempt: m.Number, Reason: "handler asked for a retry"})
 	c.arm(r)

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"slices"
 	"time"
 
 	"github.com/privateer-mq/privateer/protocol"
@@ -46,50 +45,77 @@ func (r *request) enter(s state) {
 	r.state = s
 }
 
-// A request is open: it has no outcome yet.
+// A request is open: it has no outcome yet. A million of them may wait, so what
+// few of them need is elsewhere (rare), and what is copied of messages stands in
+// one slab.
 type request struct {
 	home  link[*request] // in the list that its state names
 	timer timer
+	svc   *service
+	run   *run // assigned, kept
+	*rare      // not nil; not its own until special is called
+	slab  []byte
 
 	id       protocol.ID
-	state    state
-	was      state // before, while it is none
-	priority uint8
-	flags    protocol.Flags // AtMostOnce, Finish, Partial
-	plain    bool           // its id is the broker's own
-	hasBody  bool           // false: known from a worker's claim only
-	handed   bool           // may have reached a worker: hand-overs proven lost do not count
-	rerun    bool           // an earlier attempt may have run: the next one is told
-	unclear  bool           // another worker may run it, and has until the end of the window to say so
-	alone    bool           // lost a worker: goes only to one that holds nothing else
-	losses   uint8          // attempts counted against max attempts
-	attempt  uint32         // of the last hand-over
-
-	torn bool // a legacy worker made parts of its reply: an end of another attempt is none
-
-	svc      *service
-	meta     protocol.Meta
-	body     [][]byte
-	slab     []byte    // what is copied of messages: body, meta, the first route
-	one      [1][]byte // body, where it has one frame
-	size     int64
 	digest   uint64
 	accepted time.Duration
 	deadline time.Duration
-	doubt    time.Duration // by so much the deadline may be later: it was read just after this broker had stood still
 	interest time.Duration // running time; 0: until the deadline
-	again    time.Duration // backoff: when it is queued again
 	owner    uint64        // instance of the newest asker
-	first    route         // the owner's or the only one
-	others   []route       // of further instances
-	run      *run          // assigned, kept
-	lostWith []uint64      // workers it was lost with
-	rival    *worker       // runs it as well, as rivalRun
-	rivalRun fence
+	instance uint64        // of the first asker
+	try      uint32        // its newest; 0: nobody has asked here
+	attempt  uint32        // of the last hand-over
+	size     uint32        // of the body
 
-	grant     uint32 // partial: parts that a run may send at first
+	flags    protocol.Flags // AtMostOnce, Finish, Partial
+	state    state
+	was      state // before, while it is none
+	priority uint8
+	losses   uint8 // attempts counted against max attempts
+	plain    bool  // its id is the broker's own
+	hasBody  bool  // false: known from a worker's claim only
+	handed   bool  // may have reached a worker: hand-overs proven lost do not count
+	rerun    bool  // an earlier attempt may have run: the next one is told
+	unclear  bool  // another worker may run it, and has until the end of the window to say so
+	alone    bool  // lost a worker: goes only to one that holds nothing else
+
+	// Where things are in the slab, and what else is known of the first asker.
+	frames  uint8 // of the body, in the slab
+	bodyAt  uint16
+	metaAt  uint16
+	metaLen uint16
+	peerAt  uint16
+	peerLen uint8
+	port    protocol.Port
+	dialect protocol.Dialect
+	bare    bool // its envelope is a delimiter and nothing before it
+}
+
+// rare is what few requests need.
+type rare struct {
+	others    []route  // of further instances
+	lostWith  []uint64 // workers it was lost with
+	rival     *worker  // runs it as well, as rivalRun
+	rivalRun  fence
+	again     time.Duration // backoff: when it is queued again
+	doubt     time.Duration // by so much the deadline may be later: it was read just after this broker had stood still
+	body      [][]byte      // if it is too much for the slab
+	envelope  [][]byte      // of the first asker, if it is not bare
+	grant     uint32        // partial: parts that a run may send at first
+	torn      bool          // a legacy worker made parts of its reply: an end of another attempt is none
 	parts     [][]byte
 	partBytes int64
+}
+
+// nothing is what most requests have: it is never written.
+var nothing rare
+
+// special is r's own rare, to be written.
+func (r *request) special() *rare {
+	if r.rare == &nothing {
+		r.rare = &rare{}
+	}
+	return r.rare
 }
 
 func (r *request) hook() *link[*request] { return &r.home }
@@ -98,7 +124,6 @@ func (r *request) hook() *link[*request] { return &r.home }
 type route struct {
 	instance uint64
 	try      uint32
-	more     bool // takes more than one message for it
 	peer     Peer
 }
 
@@ -130,7 +155,7 @@ const slabKept = LentMax + 512
 func (c *Core) newRequest() *request {
 	n := len(c.spareRequests)
 	if n == 0 {
-		r := &request{}
+		r := &request{rare: &nothing}
 		r.timer.owner = r
 		return r
 	}
@@ -157,76 +182,11 @@ func (c *Core) reuse() {
 		if cap(slab) > slabKept {
 			slab = nil
 		}
-		*r = request{slab: slab}
+		*r = request{slab: slab, rare: &nothing}
 		r.timer.owner = r
 		c.spareRequests = append(c.spareRequests, r)
 	}
 	c.freed = c.freed[:0]
-}
-
-// hold copies b into r's slab, unless it is r's to keep already.
-func (r *request) hold(b []byte) []byte {
-	switch {
-	case b == nil || len(b) >= LentMax:
-		return b
-	case len(b) == 0:
-		return []byte{}
-	}
-	n := len(r.slab)
-	r.slab = append(r.slab, b...)
-	return r.slab[n:len(r.slab):len(r.slab)]
-}
-
-// room prepares the slab for a first message, so that it is made once.
-func (r *request) room(from Peer, m *protocol.Message) {
-	need := len(from.ID)
-	if len(m.Meta) < LentMax {
-		need += len(m.Meta)
-	}
-	for _, frames := range [2][][]byte{from.Envelope, m.Body} {
-		for _, f := range frames {
-			if len(f) < LentMax {
-				need += len(f)
-			}
-		}
-	}
-	r.slab = slices.Grow(r.slab, need)
-}
-
-// holdPeer is hold for where a message came from.
-func (r *request) holdPeer(p Peer) Peer {
-	p.ID = r.hold(p.ID)
-	switch {
-	case p.Envelope == nil:
-	case len(p.Envelope) == 1 && len(p.Envelope[0]) == 0:
-		p.Envelope = bare
-	default:
-		own := make([][]byte, len(p.Envelope))
-		for i, f := range p.Envelope {
-			own[i] = r.hold(f)
-		}
-		p.Envelope = own
-	}
-	return p
-}
-
-// bare is the envelope of most clients: a delimiter and nothing before it.
-var bare = [][]byte{{}}
-
-// holdBody is hold for the frames of a body.
-func (r *request) holdBody(body [][]byte) [][]byte {
-	switch len(body) {
-	case 0:
-		return nil
-	case 1:
-		r.one[0] = r.hold(body[0])
-		return r.one[:]
-	}
-	own := make([][]byte, len(body))
-	for i, f := range body {
-		own[i] = r.hold(f)
-	}
-	return own
 }
 
 func (c *Core) newRun() *run {
@@ -328,7 +288,7 @@ func (c *Core) requestDue(r *request) {
 }
 
 func (c *Core) expire(r *request) {
-	if r.state == kept && r.first.try == 0 { // nobody has asked for it here
+	if r.state == kept && r.try == 0 { // nobody has asked for it here
 		c.finish(r, outcome{code: protocol.Gone, certainty: protocol.Ran, text: goneText})
 		return
 	}
@@ -364,7 +324,7 @@ func (c *Core) withdraw(r *request, text string) {
 // leaseOver: the attempt made no progress in its time. It is taken back.
 func (c *Core) leaseOver(r *request) {
 	r.losses++
-	r.lostWith = append(r.lostWith, r.run.w.instance)
+	r.lost(r.run.w)
 	c.stopRun(r, protocol.ReasonLease)
 	o := outcome{code: protocol.Timeout, certainty: protocol.MaybeStarted, text: "its lease ended with no attempts left"}
 	switch {

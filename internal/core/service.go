@@ -233,7 +233,7 @@ func (c *Core) avoid(r *request, s *service, w *worker) {
 	}
 	c.unplace(r)
 	r.enter(backoff)
-	r.again = c.now + c.cfg.Heartbeat
+	r.special().again = c.now + c.cfg.Heartbeat
 	c.arm(r)
 }
 
@@ -315,7 +315,7 @@ func (c *Core) handOut(r *request, w *worker) {
 	r.run.seq = c.tell(w, protocol.Message{
 		Command: protocol.Request, Flags: flags, ID: r.id, Number: r.attempt, Epoch: c.cfg.Epoch,
 		RemainingMS: ms(r.deadline - c.now), LeaseMS: ms(lease), Digest: r.digest,
-		Service: r.svc.wire, Meta: r.meta, Body: r.body, Stream: protocol.Stream{Grant: r.grant},
+		Service: r.svc.wire, Meta: r.meta(), Body: c.content(r), Stream: protocol.Stream{Grant: r.grant},
 	})
 }
 

@@ -22,15 +22,15 @@ func (c *Core) part(w *worker, m *protocol.Message) {
 		return
 	}
 	c.progressed(r, 0)
-	rt := r.route(r.owner)
-	if rt == nil { // adopted, and nobody has asked here yet
+	rt, known := r.route(r.owner)
+	if !known { // adopted, and nobody has asked here yet
 		c.drop(DropLateReply, m.ID)
 		return
 	}
 	to := rt.peer
 	switch {
 	case w.legacy && !(r.plain && r.partial()):
-		r.torn = true
+		r.special().torn = true
 		c.keepPart(r, m)
 		return
 	case !r.partial():
@@ -38,7 +38,9 @@ func (c *Core) part(w *worker, m *protocol.Message) {
 		return
 	}
 	c.counters.Parts++
-	r.torn = r.torn || w.legacy
+	if w.legacy {
+		r.special().torn = true
+	}
 	c.send(Front, to, protocol.Message{
 		Command: protocol.Reply, Code: protocol.OK, Flags: protocol.Partial.WithCertainty(protocol.Ran), ID: r.id, Number: rt.try,
 		Epoch: c.cfg.Epoch, Instance: rt.instance, Attempt: m.Number, Stream: m.Stream, Meta: m.Meta, Body: m.Body,
@@ -65,16 +67,20 @@ func (c *Core) keepPart(r *request, m *protocol.Message) bool {
 		c.finish(r, outcome{code: protocol.Failed, certainty: protocol.Ran, attempt: m.Number, text: "the parts of its reply are " + why})
 		return false
 	}
-	r.parts = append(r.parts, cloneFrames(m.Body)...)
-	r.partBytes += size
+	s := r.special()
+	s.parts = append(s.parts, cloneFrames(m.Body)...)
+	s.partBytes += size
 	c.queueBytes += size
 	return true
 }
 
 // leaveParts drops what keepPart has kept.
 func (c *Core) leaveParts(r *request) {
+	if r.parts == nil && r.partBytes == 0 {
+		return
+	}
 	c.queueBytes -= r.partBytes
-	r.parts, r.partBytes = nil, 0
+	r.rare.parts, r.rare.partBytes = nil, 0
 }
 
 // credit hands a client's CREDIT to the worker that holds its request. Only the
@@ -85,7 +91,7 @@ func (c *Core) credit(m *protocol.Message) {
 		c.drop(DropStaleCredit, m.ID)
 		return
 	}
-	if rt := r.route(m.Instance); rt == nil || m.Number < rt.try {
+	if rt, known := r.route(m.Instance); !known || m.Number < rt.try {
 		c.drop(DropStaleCredit, m.ID)
 		return
 	}

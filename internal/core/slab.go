@@ -1,0 +1,181 @@
+package core
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+
+	"github.com/privateer-mq/privateer/protocol"
+)
+
+// What a request keeps of its messages is copied into its slab: the routing id
+// of the first asker, the end-to-end fields, and a body of small frames, each
+// behind its length.
+
+const (
+	slabMax   = 1<<16 - 1 // places in it are numbers of 16 bits
+	framesMax = 255       // of a body in it
+)
+
+// room prepares the slab for a first message, so that it is made once.
+func (r *request) room(from Peer, m *protocol.Message) {
+	need := len(from.ID) + len(m.Meta)
+	if bodyFits(m.Body) {
+		for _, f := range m.Body {
+			need += len(f) + binary.MaxVarintLen16
+		}
+	}
+	r.slab = slices.Grow(r.slab, need)
+}
+
+// bodyFits reports whether a body is for the slab.
+func bodyFits(body [][]byte) bool {
+	size := 0
+	for _, f := range body {
+		if len(f) >= LentMax {
+			return false
+		}
+		size += len(f)
+	}
+	return size <= slabMax/2 && len(body) <= framesMax
+}
+
+// setContent keeps a body and its fields.
+func (r *request) setContent(body [][]byte, meta protocol.Meta) {
+	r.metaAt, r.metaLen = uint16(len(r.slab)), uint16(len(meta))
+	r.slab = append(r.slab, meta...)
+	if !bodyFits(body) {
+		r.special().body = cloneFrames(body)
+		return
+	}
+	r.bodyAt, r.frames = uint16(len(r.slab)), uint8(len(body))
+	for _, f := range body {
+		r.slab = append(binary.AppendUvarint(r.slab, uint64(len(f))), f...)
+	}
+}
+
+// meta is what setContent has kept.
+func (r *request) meta() protocol.Meta {
+	if r.metaLen == 0 {
+		return nil
+	}
+	at, end := int(r.metaAt), int(r.metaAt)+int(r.metaLen)
+	return protocol.Meta(r.slab[at:end:end])
+}
+
+// content is the body that setContent has kept. The list is valid until the
+// next Tick.
+func (c *Core) content(r *request) [][]byte {
+	if r.body != nil || r.frames == 0 {
+		return r.body
+	}
+	begin := len(c.lists)
+	rest := r.slab[r.bodyAt:]
+	for range r.frames {
+		n, used := binary.Uvarint(rest)
+		end := used + int(n)
+		c.lists = append(c.lists, rest[used:end:end])
+		rest = rest[end:]
+	}
+	return c.lists[begin:len(c.lists):len(c.lists)]
+}
+
+// first is the route of the first asker.
+func (r *request) first() route {
+	at, end := int(r.peerAt), int(r.peerAt)+int(r.peerLen)
+	p := Peer{ID: r.slab[at:end:end], Port: r.port, Dialect: r.dialect, Envelope: r.envelope}
+	if r.bare {
+		p.Envelope = bare
+	}
+	return route{instance: r.instance, try: r.try, peer: p}
+}
+
+// bare is the envelope of most clients: a delimiter and nothing before it.
+var bare = [][]byte{{}}
+
+// setFirst makes rt the first asker's.
+func (r *request) setFirst(rt route) {
+	r.instance, r.try, r.port, r.dialect = rt.instance, rt.try, rt.peer.Port, rt.peer.Dialect
+	at := int(r.peerAt)
+	if !bytes.Equal(r.slab[at:at+int(r.peerLen)], rt.peer.ID) {
+		if len(r.slab)+len(rt.peer.ID) > slabMax { // it has come from many sockets
+			meta, body := r.meta(), r.slab[r.bodyAt:]
+			if r.frames == 0 {
+				body = nil
+			} else {
+				body = body[:bodyLen(body, r.frames)]
+			}
+			slab := make([]byte, 0, len(meta)+len(body)+len(rt.peer.ID))
+			r.metaAt, r.bodyAt = 0, uint16(len(meta))
+			r.slab = append(append(slab, meta...), body...)
+		}
+		r.peerAt, r.peerLen = uint16(len(r.slab)), uint8(len(rt.peer.ID))
+		r.slab = append(r.slab, rt.peer.ID...)
+	}
+	e := rt.peer.Envelope
+	r.bare = len(e) == 1 && len(e[0]) == 0
+	switch {
+	case !r.bare && e != nil:
+		r.special().envelope = cloneFrames(e)
+	case r.envelope != nil:
+		r.special().envelope = nil
+	}
+}
+
+// bodyLen is how long so many frames are, with their lengths.
+func bodyLen(b []byte, frames uint8) (n int) {
+	for range frames {
+		size, used := binary.Uvarint(b[n:])
+		n += used + int(size)
+	}
+	return n
+}
+
+// route is where an instance hears of r.
+func (r *request) route(instance uint64) (rt route, ok bool) {
+	if r.try != 0 && r.instance == instance {
+		return r.first(), true
+	}
+	for _, rt := range r.others {
+		if rt.instance == instance {
+			return rt, true
+		}
+	}
+	return route{}, false
+}
+
+// setRoute notes where an instance hears of r. Where there are too many, the
+// one that has asked first, and does not own the id, hears nothing more; full
+// reports that.
+func (r *request) setRoute(rt route) (full bool) {
+	if r.try == 0 || r.instance == rt.instance {
+		r.setFirst(rt)
+		return false
+	}
+	own := rt
+	own.peer.ID, own.peer.Envelope = clone(rt.peer.ID), cloneFrames(rt.peer.Envelope)
+	s := r.special()
+	for i := range s.others {
+		if s.others[i].instance == rt.instance {
+			s.others[i] = own
+			return false
+		}
+	}
+	switch {
+	case len(s.others) < routesMax-1:
+		s.others = append(s.others, own)
+		return false
+	case r.instance != r.owner:
+		r.setFirst(rt)
+	default:
+		copy(s.others, s.others[1:])
+		s.others[len(s.others)-1] = own
+	}
+	return true
+}
+
+// lost notes that r was lost with w.
+func (r *request) lost(w *worker) {
+	s := r.special()
+	s.lostWith = append(s.lostWith, w.instance)
+}
