@@ -120,11 +120,14 @@ func TestResultsBreak(t *testing.T) {
 			if r.Index != 0 || err != nil {
 				t.Errorf("%+v, %v", r, err)
 			}
+			synctest.Wait() // what was taken has left
 			break
 		}
 		synctest.Wait()
-		if s := p.Stats(); s.Open != 0 || len(f.messages(protocol.Cancel)) != 3 {
-			t.Errorf("%d open, %d CANCELs", s.Open, len(f.messages(protocol.Cancel)))
+		// How many were taken before the first outcome came is chance.
+		left, cancels := len(f.messages(protocol.Request)), len(f.messages(protocol.Cancel))
+		if s := p.Stats(); s.Open != 0 || cancels != left-1 || left > 4 {
+			t.Errorf("%d open, %d REQUESTs, %d CANCELs", s.Open, left, cancels)
 		}
 	})
 }
