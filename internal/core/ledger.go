@@ -274,12 +274,15 @@ func (l *ledger) check() (bytes int64, err error) {
 	}
 	listed := 0
 	for _, k := range []*calendar{&l.must, &l.may} {
-		for b, head := range k.heads {
-			for r := head; r != 0; r = l.get(r).later {
-				if f := l.get(r); int(f.bucket) != b || f.lingers != (k == &l.may) {
-					return 0, fmt.Errorf("ledger: %v is in the wrong bucket or calendar", f.id)
+		for word, set := range k.used {
+			for ; set != 0; set &= set - 1 {
+				b := word*64 + bits.TrailingZeros64(set)
+				for r := k.heads[b]; r != 0; r = l.get(r).later {
+					if f := l.get(r); int(f.bucket) != b || f.lingers != (k == &l.may) {
+						return 0, fmt.Errorf("ledger: %v is in the wrong bucket or calendar", f.id)
+					}
+					listed++
 				}
-				listed++
 			}
 		}
 	}
