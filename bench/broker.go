@@ -61,6 +61,7 @@ var peers = map[string]*peer{
 	"privateer, Go worker":  {name: "privateer, Go worker", client: prv1, worker: prv1, start: privateer, workers: "go-workers"},
 	"privateer, deep":       {name: "privateer, deep", client: prv1, worker: prv1, start: privateer},
 	"NATS":                  {name: "NATS", onePort: true, start: queueChild("nats"), clients: "nats-clients", workers: "nats-workers"},
+	"Gearman":               {name: "Gearman", onePort: true, start: startGearman, missing: noGearman, clients: "gearman-clients", workers: "gearman-workers"},
 	"RabbitMQ":              {name: "RabbitMQ", onePort: true, start: startRabbitMQ, missing: noRabbitMQ, clients: "rabbitmq-clients", workers: "rabbitmq-workers"},
 	"privateer, busy":       {name: "privateer, busy", client: prv1, worker: prv1, start: privateer},
 	"privateer, crowd":      {name: "privateer, crowd", client: prv1, worker: prv1, start: privateer},

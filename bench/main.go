@@ -55,10 +55,11 @@ func command(args []string) error {
 var (
 	clientRoles = map[string]func(*clientsConfig) (load, error){
 		"clients": runClients, "go-pipeline": runPipeline, "go-do": runDo,
-		"nats-clients": runNATSClients, "rabbitmq-clients": runRabbitMQClients,
+		"nats-clients": runNATSClients, "rabbitmq-clients": runRabbitMQClients, "gearman-clients": runGearmanClients,
 	}
 	workerRoles = map[string]func(*workersConfig) error{
 		"workers": runWorkers, "go-workers": runGoWorkers, "nats-workers": runNATSWorkers, "rabbitmq-workers": runRabbitMQWorkers,
+		"gearman-workers": runGearmanWorkers,
 	}
 	queueRoles = map[string]func(ports) error{
 		"proxy":    func(p ports) error { return runProxy(p.Front, p.Back) },

@@ -25,7 +25,7 @@ var scenarios = []scenario{
 		goal: guideGoal,
 	},
 	{
-		name: "brokers", peers: []string{"NATS", "privateer", "RabbitMQ"},
+		name: "brokers", peers: []string{"NATS", "privateer", "Gearman", "RabbitMQ"},
 		clients: 64, window: 1, workers: 8, credit: 8, body: 64,
 		goal: func(r *result) []verdict {
 			return []verdict{atMost("CPU a request, to NATS", r.ratio("privateer", "NATS", cpu), 1)}

@@ -17,8 +17,8 @@ const (
 	roundsMax   = 64  // batches taken before a turn ends, after a stop
 	waitMax     = 100 * time.Millisecond
 	drainedPoll = 10 * time.Millisecond
-	asksMax     = 8                      // questions from other goroutines that one turn answers
-	lateMin     = 50 * time.Millisecond  // a turn so late is told to the core
+	asksMax     = 8                     // questions from other goroutines that one turn answers
+	lateMin     = 50 * time.Millisecond // a turn so late is told to the core
 	trimEvery   = time.Second
 	trimMin     = 50_000                 // requests and ids: less is not worth it
 	farewell    = 200 * time.Millisecond // after the last answer, before the ports are closed
@@ -38,7 +38,7 @@ type loop struct {
 	recorder *recorder // nil where nobody can ask
 	pace     pace
 	trimAt   time.Duration
-	most     int // requests and ids held since the last trim
+	most     int           // requests and ids held since the last trim
 	clock    time.Duration // read last
 	warned   limiter
 
