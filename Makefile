@@ -83,7 +83,7 @@ bench: build ## measure the broker beside libzmq's proxy and the guide's queue, 
 
 bench-peers: build ## all scenarios, beside NATS, Gearman and RabbitMQ too (apt-get installs the last two): 25 minutes
 	@scripts/deps-peers
-	cd bench && $(GO) run . -privateer '$(CURDIR)/bin/privateer' -all -rounds 5 -json '$(CURDIR)/bin/bench.json' -plot '$(CURDIR)/bin/bench.svg' $(BENCHFLAGS)
+	cd bench && $(GO) run . -privateer '$(CURDIR)/bin/privateer' -all -rounds 5 -json '$(CURDIR)/bin/bench.json' -plot '$(CURDIR)/bin/bench.png' $(BENCHFLAGS)
 
 # With the race detector, in the processes too: a race ends the run. SEED=0
 # draws a seed, and the line of the result says which.

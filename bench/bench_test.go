@@ -82,8 +82,30 @@ func TestReport(t *testing.T) {
 	if svg, err := os.ReadFile(file); err != nil || !bytes.Contains(svg, []byte("test: privateer")) {
 		t.Errorf("no bar of its own for the product: %v", err)
 	}
-	if _, err := json.Marshal(r); err != nil {
-		t.Error(err)
+	r.Scenario = "prv1"
+	text2, err := json.Marshal([]result{r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, again := filepath.Join(t.TempDir(), "bench.json"), filepath.Join(t.TempDir(), "again.svg")
+	if err := os.WriteFile(from, text2, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := command([]string{"-from", from, "-plot", again}); err != nil {
+		t.Fatal(err)
+	}
+	if svg, err := os.ReadFile(again); err != nil || !bytes.Contains(svg, []byte("prv1: privateer")) {
+		t.Errorf("drawn from a file: %v", err)
+	}
+	r.Scenario = "nothing"
+	if text2, err = json.Marshal([]result{r}); err == nil {
+		err = os.WriteFile(from, text2, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command([]string{"-from", from}); err == nil || !strings.Contains(err.Error(), `no scenario "nothing"`) {
+		t.Errorf("a file of another version: %v", err)
 	}
 }
 

@@ -34,6 +34,7 @@ func command(args []string) error {
 	flags.BoolVar(&o.all, "all", false, "all scenarios, not only the quick ones")
 	flags.StringVar(&o.json, "json", "", "write all runs to this file")
 	flags.StringVar(&o.plot, "plot", "", "draw the table to this file, .svg or .png")
+	flags.StringVar(&o.from, "from", "", "measure nothing: print and draw the runs of this file, which -json has written")
 	flags.StringVar(&binary, "privateer", binary, "the product's binary")
 	list := flags.Bool("list", false, "list the scenarios")
 	if err := flags.Parse(args); err != nil {
@@ -44,6 +45,9 @@ func command(args []string) error {
 			fmt.Printf("%-14s %s\n", s.name, strings.Join(s.peers, " | "))
 		}
 		return nil
+	}
+	if o.from != "" {
+		return o.again()
 	}
 	if _, err := exec.LookPath(binary); err != nil {
 		return fmt.Errorf("%s is missing: run make build first", binary)
@@ -105,6 +109,7 @@ type options struct {
 	rounds           int
 	measured         time.Duration
 	only, json, plot string
+	from             string
 	all              bool
 }
 
@@ -146,6 +151,29 @@ func (o *options) run() error {
 		}
 	}
 	return nil
+}
+
+// again prints and draws what was measured before.
+func (o *options) again() error {
+	text, err := os.ReadFile(o.from)
+	if err != nil {
+		return err
+	}
+	var results []result
+	if err := json.Unmarshal(text, &results); err != nil {
+		return fmt.Errorf("%s: %w", o.from, err)
+	}
+	for i := range results {
+		s := scenarioNamed(results[i].Scenario)
+		if s == nil {
+			return fmt.Errorf("%s: there is no scenario %q", o.from, results[i].Scenario)
+		}
+		results[i].print(os.Stdout, s)
+	}
+	if o.plot == "" {
+		return nil
+	}
+	return draw(o.plot, results)
 }
 
 // play measures all brokers of a scenario, in turn.

@@ -9,16 +9,19 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// draw writes the CPU a request of all brokers of all results, as bars, to an
-// SVG or PNG file.
+// draw writes the CPU a request of all brokers, as bars, to an SVG or PNG file.
 func draw(file string, results []result) error {
 	p := plot.New()
 	p.Title.Text = "broker CPU a request, µs (median)"
+	p.Title.Padding = vg.Points(8)
 	p.X.Min = 0
 	var names []string
 	y := 0.0
 	for i := len(results) - 1; i >= 0; i-- { // from below
 		r := &results[i]
+		if s := scenarioNamed(r.Scenario); s != nil && !s.drawn {
+			continue
+		}
 		for j := len(r.Peers) - 1; j >= 0; j-- {
 			runs := r.Runs[r.Peers[j]]
 			if len(runs) == 0 {

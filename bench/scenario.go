@@ -22,6 +22,17 @@ type scenario struct {
 	accepted        bool
 	goal            func(*result) []verdict
 	quick           bool
+	drawn           bool // in the picture: those whose costs compare
+}
+
+// scenarioNamed returns nil if there is none.
+func scenarioNamed(name string) *scenario {
+	for i := range scenarios {
+		if scenarios[i].name == name {
+			return &scenarios[i]
+		}
+	}
+	return nil
 }
 
 // A background is load beside the measured one: a deep queue, or workers that

@@ -5,7 +5,7 @@ import "time"
 // The scenarios, each with its goals as ratios within one paired run.
 var scenarios = []scenario{
 	{
-		name: "prv1", quick: true, peers: []string{"zmq_proxy", "privateer"},
+		name: "prv1", drawn: true, quick: true, peers: []string{"zmq_proxy", "privateer"},
 		clients: 4, window: 16, workers: 8, credit: 8, body: 64,
 		goal: func(r *result) []verdict {
 			return []verdict{
@@ -15,17 +15,17 @@ var scenarios = []scenario{
 		},
 	},
 	{
-		name: "guide-4x16", quick: true, peers: []string{"guide in C", "privateer, guide", "guide in Go"},
+		name: "guide-4x16", drawn: true, quick: true, peers: []string{"guide in C", "privateer, guide", "guide in Go"},
 		clients: 4, window: 16, workers: 64, credit: 1, body: 64,
 		goal: guideGoal,
 	},
 	{
-		name: "guide-64x1", quick: true, peers: []string{"guide in C", "privateer, guide", "guide in Go"},
+		name: "guide-64x1", drawn: true, quick: true, peers: []string{"guide in C", "privateer, guide", "guide in Go"},
 		clients: 64, window: 1, workers: 64, credit: 1, body: 64,
 		goal: guideGoal,
 	},
 	{
-		name: "brokers", peers: []string{"NATS", "privateer", "Gearman", "RabbitMQ"},
+		name: "brokers", drawn: true, peers: []string{"NATS", "privateer", "Gearman", "RabbitMQ"},
 		clients: 64, window: 1, workers: 8, credit: 8, body: 64,
 		goal: func(r *result) []verdict {
 			return []verdict{atMost("CPU a request, to NATS", r.ratio("privateer", "NATS", cpu), 1)}
