@@ -81,7 +81,7 @@ microbench: deps ## run the benchmarks of the codec, the three state machines an
 bench: build ## measure the broker beside libzmq's proxy and the guide's queue, in turn: 3 minutes
 	cd bench && $(GO) run . -privateer '$(CURDIR)/bin/privateer' $(BENCHFLAGS)
 
-bench-peers: build ## all scenarios, beside NATS, Gearman and RabbitMQ too (apt-get installs the last two): 25 minutes
+bench-peers: build ## all scenarios, beside NATS, Gearman and RabbitMQ too (apt-get installs the last two): 20 minutes
 	@scripts/deps-peers
 	cd bench && $(GO) run . -privateer '$(CURDIR)/bin/privateer' -all -rounds 5 -json '$(CURDIR)/bin/bench.json' -plot '$(CURDIR)/bin/bench.png' $(BENCHFLAGS)
 

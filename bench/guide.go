@@ -7,6 +7,14 @@ import (
 	"github.com/pebbe/zmq4"
 )
 
+func bound(kind zmq4.Type, endpoint string) (*zmq4.Socket, error) {
+	s, err := zmq4.NewSocket(kind)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.Bind(endpoint)
+}
+
 // runGuideGo is the guide's Paranoid Pirate queue as one writes it in Go with
 // the plain calls of zmq4: a message at a time, frames as strings.
 func runGuideGo(frontend, backend string) error {
@@ -15,18 +23,12 @@ func runGuideGo(frontend, backend string) error {
 		id     string
 		expiry time.Time
 	}
-	front, err := zmq4.NewSocket(zmq4.ROUTER)
+	front, err := bound(zmq4.ROUTER, frontend)
 	if err != nil {
 		return err
 	}
-	back, err := zmq4.NewSocket(zmq4.ROUTER)
+	back, err := bound(zmq4.ROUTER, backend)
 	if err != nil {
-		return err
-	}
-	if err := front.Bind(frontend); err != nil {
-		return err
-	}
-	if err := back.Bind(backend); err != nil {
 		return err
 	}
 	var workers []ready
@@ -80,18 +82,12 @@ func runGuideGo(frontend, backend string) error {
 
 // runProxy is libzmq's own proxy, in C.
 func runProxy(frontend, backend string) error {
-	front, err := zmq4.NewSocket(zmq4.ROUTER)
+	front, err := bound(zmq4.ROUTER, frontend)
 	if err != nil {
 		return err
 	}
-	back, err := zmq4.NewSocket(zmq4.DEALER)
+	back, err := bound(zmq4.DEALER, backend)
 	if err != nil {
-		return err
-	}
-	if err := front.Bind(frontend); err != nil {
-		return err
-	}
-	if err := back.Bind(backend); err != nil {
 		return err
 	}
 	return zmq4.Proxy(front, back, nil)

@@ -187,7 +187,6 @@ static int open_clients(struct clients *c, void *context, int set, struct client
 		memcpy(h, "PRV1", 4);
 		h[COMMAND] = REQUEST;
 		h[CODE] = (uint8_t)c->priority;
-		put16(h + FLAGS, c->accepted ? 1 << 3 : 0);
 		put64(h + ID, k->instance = draw());
 		put32(h + NUMBER, 1);
 		put32(h + REMAINING, c->deadline_ms);

@@ -18,7 +18,6 @@ struct clients {
 	int sockets;
 	int window;
 	int priority; // PRV1
-	int accepted; // PRV1: 1 asks for ACCEPTED, as package client's Pipeline does
 	size_t body;  // bytes, at least 8
 	uint32_t deadline_ms;
 	double warmup, seconds; // the measured time begins after the warm-up

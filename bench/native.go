@@ -27,7 +27,6 @@ type clientsConfig struct {
 	REQ               bool
 	Sockets, Window   int
 	Priority          int
-	Accepted          bool
 	Body              int
 	Deadline          time.Duration
 	Warmup, Measured  time.Duration
@@ -50,7 +49,7 @@ func runClients(c *clientsConfig) (load, error) {
 	defer C.free(unsafe.Pointer(service))
 	x := C.struct_clients{
 		endpoint: endpoint, service: service, dialect: C.int(c.Dialect), req: number(c.REQ),
-		sockets: C.int(c.Sockets), window: C.int(c.Window), priority: C.int(c.Priority), accepted: number(c.Accepted),
+		sockets: C.int(c.Sockets), window: C.int(c.Window), priority: C.int(c.Priority),
 		body: C.size_t(c.Body), deadline_ms: C.uint32_t(c.Deadline / time.Millisecond),
 		warmup: C.double(c.Warmup.Seconds()), seconds: C.double(c.Measured.Seconds()), control: control,
 	}

@@ -19,7 +19,6 @@ type scenario struct {
 	measured        time.Duration
 	beside          map[string]*background // what a peer carries besides
 	priority        int
-	accepted        bool
 	goal            func(*result) []verdict
 	quick           bool
 	drawn           bool // in the picture: those whose costs compare
@@ -99,7 +98,7 @@ func (s *scenario) measure(name string) (r run, err error) {
 		}
 	}
 	clients, err := child(cmp.Or(p.clients, "clients"), clientsConfig{Endpoint: at.Front, Service: "echo", Dialect: p.client, Sockets: s.clients,
-		Window: s.window, Body: s.body, Accepted: s.accepted, Deadline: cmp.Or(s.deadline, 30*time.Second), Warmup: warmup, Measured: s.measured, Priority: s.priority, REQ: p.req})
+		Window: s.window, Body: s.body, Deadline: cmp.Or(s.deadline, 30*time.Second), Warmup: warmup, Measured: s.measured, Priority: s.priority, REQ: p.req})
 	if err != nil {
 		return r, err
 	}

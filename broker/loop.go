@@ -38,7 +38,7 @@ type loop struct {
 	recorder *recorder // nil where nobody can ask
 	pace     pace
 	trimAt   time.Duration
-	most     int           // requests and ids held since the last trim
+	most     int           // requests and ids held since memory was given back last
 	clock    time.Duration // read last
 	warned   limiter
 
@@ -90,27 +90,30 @@ func (l *loop) run(ctx context.Context) {
 func (l *loop) turned(now, lag, worked, waited time.Duration) {
 	l.b.ticked.Store(int64(now))
 	l.pace.turned(now, lag, worked, waited)
-	l.trim(now)
+	if l.floodOver(now) {
+		go debug.FreeOSMemory() // it takes a while
+	}
 	if m := l.b.metrics; m != nil {
 		m.lag.Observe(lag.Seconds())
 	}
 }
 
-// trim gives memory back to the system when a flood is over: Go itself does so
-// only while it allocates, and an idle broker does not.
-func (l *loop) trim(now time.Duration) {
+// floodOver reports, once, that much less is held than before: it is time to
+// give memory back to the system. Go itself does so only while it allocates,
+// and an idle broker does not.
+func (l *loop) floodOver(now time.Duration) bool {
 	if now < l.trimAt {
-		return
+		return false
 	}
 	l.trimAt = now + trimEvery
 	g := l.core.Gauges()
 	held := g.Open + g.IDs
 	l.most = max(l.most, held)
 	if l.most < trimMin || held > l.most/8 {
-		return
+		return false
 	}
 	l.most = held
-	go debug.FreeOSMemory() // it takes a while
+	return true
 }
 
 // farewell reads on until end, so that the last answers arrive: TCP throws away

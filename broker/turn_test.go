@@ -169,29 +169,16 @@ func TestRequestsAllocateNothing(t *testing.T) {
 }
 
 // After a flood memory is given back, once.
-func TestTrim(t *testing.T) {
-	forced := func() uint32 {
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.NumForcedGC
-	}
+func TestFloodOver(t *testing.T) {
 	r := newRig()
-	r.most = trimMin
-	before := forced()
-	r.trim(r.trimAt + time.Second)
-	for end := time.Now().Add(20 * time.Second); forced() == before; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("nothing was given back")
+	for _, step := range []struct {
+		most int
+		at   time.Duration // after the next look is due
+		want bool
+	}{{trimMin, -1, false}, {trimMin, 0, true}, {0, 0, false}, {trimMin - 1, 0, false}, {trimMin, 0, true}} {
+		r.most = step.most
+		if got := r.floodOver(r.trimAt + step.at); got != step.want {
+			t.Fatalf("%+v: %t", step, got)
 		}
-	}
-	before = forced()
-	r.trim(r.trimAt + time.Second)
-	r.most = trimMin - 1 // not much of a flood
-	r.trim(r.trimAt + time.Second)
-	r.most = trimMin
-	r.trim(r.trimAt - 1) // too soon
-	time.Sleep(50 * time.Millisecond)
-	if now := forced(); now != before {
-		t.Fatalf("memory was given back %d times more", now-before)
 	}
 }

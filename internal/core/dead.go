@@ -103,7 +103,13 @@ func (c *Core) RequeueDead(now time.Duration, id, fresh protocol.ID, out []Outpu
 	c.removeDead(d)
 	r := c.newRequest()
 	r.id, r.svc, r.flags, r.priority, r.rerun = fresh, s, d.flags&^protocol.Partial, d.priority, true
-	r.setContent(d.Body, d.meta)
+	// A copy, also of large frames: whoever has listed the dead letter may read
+	// them still when r is done and its memory is used again.
+	body := make([][]byte, len(d.Body))
+	for i, f := range d.Body {
+		body[i] = append([]byte{}, f...)
+	}
+	r.setContent(body, d.meta)
 	r.hasBody, r.size = true, uint32(bodyBytes(d.Body))
 	r.accepted, r.deadline = c.now, c.now+c.cfg.DefaultDeadline
 	r.digest = protocol.Digest(fresh, s.wire, r.flags, d.Body)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"testing"
 
@@ -73,18 +72,7 @@ func TestSlab(t *testing.T) {
 
 // A queued request takes at most 300 bytes besides its body.
 func TestMemoryOfAQueuedRequest(t *testing.T) {
-	const n = 1_000_000
-	m := newMill(1, 1, 0)
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	for range n {
-		m.ask(0, 0)
-	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	if each := float64(after.HeapAlloc-before.HeapAlloc)/n - 64; each > 300 {
+	if each := memoryQueued(1_000_000); each > 300 {
 		t.Errorf("%.0f bytes a queued request", each)
 	}
-	runtime.KeepAlive(m)
 }

@@ -20,9 +20,6 @@ func (f *Failures) Note(err error) {
 	f.count++
 }
 
-// Count is how many messages there were.
-func (f *Failures) Count() int { return f.count }
-
 // Report calls failed for each message that was not sent, and begins anew.
 func (f *Failures) Report(failed func(number int, err error)) {
 	for i := range f.list {

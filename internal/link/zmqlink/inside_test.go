@@ -1,6 +1,7 @@
 package zmqlink
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"testing"
@@ -49,16 +50,7 @@ func TestObserve(t *testing.T) {
 
 // The options that nothing else here would notice the loss of.
 func TestSocketOptions(t *testing.T) {
-	made, err := New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := made.(*host)
-	defer func() {
-		if err := h.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	h := insideHost(t)
 	opened, err := h.Open(link.Options{
 		Role: link.Dealer, Endpoints: []string{"tcp://127.0.0.1:1"}, Identity: []byte("i\x00d"),
 		SendMax: 7, FrameBytesMax: 99, ReconnectMin: 11 * time.Millisecond, ReconnectMax: 2 * time.Second,
@@ -101,16 +93,7 @@ func TestSocketOptions(t *testing.T) {
 }
 
 func TestFailedOpenLeavesNothing(t *testing.T) {
-	made, err := New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := made.(*host)
-	defer func() {
-		if err := h.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	h := insideHost(t)
 	o := link.Options{Role: link.Router, Endpoints: []string{"tcp://127.0.0.1:0", "tcp://192.0.2.1:5555"}, Monitor: true}
 	if _, err := h.Open(o); err == nil {
 		t.Fatal("bound an address of another machine")
@@ -136,16 +119,7 @@ func TestAgain(t *testing.T) {
 // Batches need libzmq's own handle. Should a new version of zmq4 hide it
 // elsewhere, links make plain calls, and this test says so.
 func TestHandleIsFound(t *testing.T) {
-	made, err := New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := made.(*host)
-	defer func() {
-		if err := h.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	h := insideHost(t)
 	opened, err := h.Open(link.Options{Role: link.Dealer, Endpoints: []string{"tcp://127.0.0.1:1"}})
 	if err != nil {
 		t.Fatal(err)
@@ -180,49 +154,66 @@ func TestPool(t *testing.T) {
 	}
 }
 
+// A ferry sends large frames from one host to another.
+type ferry struct {
+	t            *testing.T
+	from, to     *host
+	router, dock link.Link
+}
+
+func newFerry(t *testing.T) *ferry {
+	t.Helper()
+	f := &ferry{t: t, from: insideHost(t), to: insideHost(t)}
+	var err error
+	if f.router, err = f.from.Open(link.Options{Role: link.Router, Endpoints: []string{"tcp://127.0.0.1:0"}, Lend: true}); err != nil {
+		t.Fatal(err)
+	}
+	if f.dock, err = f.to.Open(link.Options{Role: link.Dealer, Endpoints: []string{f.router.Addr()}, Identity: []byte("d")}); err != nil {
+		t.Fatal(err)
+	}
+	f.until("the dealer is connected", func() bool { return f.dock.Send(nil, []byte("hello")) == nil })
+	f.receive(f.router)
+	return f
+}
+
+func (f *ferry) until(what string, done func() bool) {
+	f.t.Helper()
+	for end := time.Now().Add(20 * time.Second); !done(); {
+		if err := errors.Join(f.from.Wait(time.Millisecond), f.to.Wait(time.Millisecond)); err != nil {
+			f.t.Fatal(err)
+		}
+		if time.Now().After(end) {
+			f.t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func (f *ferry) receive(l link.Link) (got link.Message) {
+	f.t.Helper()
+	f.until("a message", func() bool {
+		list, err := l.Recv(nil, 1)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if len(list) > 0 {
+			got = list[0]
+		}
+		return len(list) > 0
+	})
+	return got
+}
+
 // A large frame that libzmq sends from where it is cannot be used again before
 // it has been sent.
 func TestLoans(t *testing.T) {
-	made, err := New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := made.(*host)
-	other, err := New() // with a pool of its own
-	if err != nil {
-		t.Fatal(err)
-	}
-	router, err := h.Open(link.Options{Role: link.Router, Endpoints: []string{"tcp://127.0.0.1:0"}, Lend: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dealer, err := other.Open(link.Options{Role: link.Dealer, Endpoints: []string{router.Addr()}, Identity: []byte("d")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	receive := func(l link.Link) link.Message {
-		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
-			if err := errors.Join(h.Wait(time.Millisecond), other.Wait(time.Millisecond)); err != nil {
-				t.Fatal(err)
-			}
-			if got, err := l.Recv(nil, 1); err != nil || len(got) > 0 {
-				return got[0]
-			}
-		}
-		t.Fatal("nothing came")
-		return link.Message{}
-	}
-	for dealer.Send(nil, []byte("hello")) != nil {
-		if err := other.Wait(10 * time.Millisecond); err != nil {
-			t.Fatal(err)
-		}
-	}
-	receive(router)
+	f := newFerry(t)
+	h, router := f.from, f.router
 	const size = 8 << 20 // more than the buffers on the way
 	frame := h.pool.get(size)
 	for i := range frame {
 		frame[i] = byte(i)
 	}
+	sent := bytes.Clone(frame)
 	router.Put([]byte("d"), frame, []byte("end"))
 	router.Put([]byte("d"), frame)
 	router.Flush(func(_ int, err error) { t.Error(err) })
@@ -233,28 +224,36 @@ func TestLoans(t *testing.T) {
 	if failed != 1 || h.pool.bytes != 0 || len(h.loans.list) != 2 {
 		t.Fatalf("%d failed, %d bytes in the pool, %d loans", failed, h.pool.bytes, len(h.loans.list))
 	}
-	for n := 2; n > 0; n-- {
-		got := receive(dealer).Frames[0]
-		for i := range got {
-			if got[i] != byte(i) {
-				t.Fatalf("byte %d of %d is %d", i, len(got), got[i])
-			}
+	for range 2 {
+		if got := f.receive(f.dock).Frames[0]; !bytes.Equal(got, sent) {
+			t.Fatal("what came is not what was sent")
 		}
 	}
-	for end := time.Now().Add(3 * time.Second); h.pool.bytes == 0; {
-		if err := h.Wait(0); err != nil || time.Now().After(end) {
-			t.Fatalf("the frame never came back: %v; %d loans, %d waiting, out %v", err, len(h.loans.list), len(h.loans.back), h.loans.out)
-		}
-	}
+	f.until("the frame comes back", func() bool { return h.pool.bytes > 0 })
 	if again := h.pool.get(size); &again[0] != &frame[0] || len(h.loans.list)+len(h.loans.out)+len(h.loans.back) != 0 {
 		t.Fatal("another frame came back")
 	}
 	router.Put([]byte("d"), frame) // on its way when all ends
 	router.Flush(nil)
-	if err := errors.Join(h.Close(), other.Close()); err != nil {
+	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(h.loans.list); n != 0 {
 		t.Fatalf("%d loans are left", n)
 	}
+}
+
+// insideHost is a host that is closed when the test ends.
+func insideHost(t *testing.T) *host {
+	t.Helper()
+	made, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := made.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return made.(*host)
 }

@@ -32,7 +32,8 @@ func (p *pool) get(n int) []byte {
 	return b[:n]
 }
 
-// put takes what get has given, and leaves everything else alone.
+// put takes what nobody uses any more, if it has a capacity that get hands out
+// and there is room.
 func (p *pool) put(b []byte) {
 	size := cap(b)
 	if size != sizeOf(size) || p.bytes+size > poolMax {

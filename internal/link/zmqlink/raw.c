@@ -45,17 +45,16 @@ void raw_receive(void *socket, struct batch *b, uint8_t *to, size_t room, uint64
 		memcpy(to + b->bytes, zmq_msg_data(&b->msg), size);
 		b->bytes += size;
 		b->held = 0;
-		b->more = zmq_msg_more(&b->msg);
-		lengths[b->frames++] = (uint64_t)size << 1 | (uint64_t)b->more;
-		b->messages += !b->more;
+		int more = zmq_msg_more(&b->msg);
+		lengths[b->frames++] = (uint64_t)size << 1 | (uint64_t)more;
+		b->messages += !more;
 	}
 }
 
 int raw_take(struct batch *b, uint8_t *to) {
 	memcpy(to, zmq_msg_data(&b->msg), zmq_msg_size(&b->msg));
 	b->held = 0;
-	b->more = zmq_msg_more(&b->msg);
-	return b->more;
+	return zmq_msg_more(&b->msg);
 }
 
 int raw_send_frame(void *socket, const uint8_t *from, size_t length, int more) {

@@ -15,7 +15,6 @@ enum { LARGE = 4096 };
 struct batch {
 	zmq_msg_t msg;
 	int held;  // msg is a frame that was received and not yet taken
-	int more;  // the last frame taken is not the last of its message
 	int messages, frames; // taken by the last call
 	size_t bytes;
 	size_t need; // 0, or the size of the frame held, which did not fit or is large
