@@ -47,9 +47,12 @@ func background(t *testing.T, do func(context.Context) error) {
 	})
 }
 
-func startWorker(t *testing.T, at string) {
+func startWorker(t *testing.T, at string, takes time.Duration) {
 	t.Helper()
-	echo := func(_ context.Context, r *worker.Request) ([][]byte, error) { return r.Frames, nil }
+	echo := func(_ context.Context, r *worker.Request) ([][]byte, error) {
+		time.Sleep(takes)
+		return r.Frames, nil
+	}
 	w, err := worker.New(worker.Config{Brokers: []string{at}, Services: []string{"echo"}, DrainTimeout: time.Millisecond}, worker.FramesFunc(echo))
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +158,15 @@ func through(t *testing.T, m mutant, to string) string {
 func TestWorkers(t *testing.T) {
 	playMutants(t, workerMutants, func(t *testing.T, m mutant) (*Report, error) {
 		at := endpoint()
-		startWorker(t, through(t, m, at))
+		startWorker(t, through(t, m, at), 0)
+		return Worker(context.Background(), Config{Backend: at})
+	})
+}
+
+func TestSlowWorkers(t *testing.T) {
+	playMutants(t, slowWorkerMutants, func(t *testing.T, m mutant) (*Report, error) {
+		at := endpoint()
+		startWorker(t, through(t, m, at), slowMutant)
 		return Worker(context.Background(), Config{Backend: at})
 	})
 }
@@ -241,7 +252,7 @@ func TestEndsByItself(t *testing.T) {
 		t.Errorf("nobody came: %v, %+v", err, r.Checks)
 	}
 	at := endpoint()
-	startWorker(t, at)
+	startWorker(t, at, 0)
 	r, err = Worker(context.Background(), Config{Backend: at, Timeout: time.Second})
 	if err != nil || r.Count(Fail) < 10 || !strings.Contains(r.Checks[len(r.Checks)-2].Came, "was over") {
 		t.Errorf("the time was over: %v, %+v", err, r.Checks)

@@ -17,6 +17,18 @@ func stateless(front bool, edit func(up bool, m *protocol.Message)) func() func(
 	return func() func(bool, [][]byte) [][]byte { return changed(front, edit) }
 }
 
+// Workers whose handler takes slowMutant.
+const slowMutant = slowMin + beat
+
+var slowWorkerMutants = []mutant{
+	{name: "as it is"},
+	{"says nothing when it starts", stateless(false, func(up bool, m *protocol.Message) {
+		if up && m.Command == protocol.Progress {
+			*m = heartbeatOf(m, m.Epoch)
+		}
+	}), []string{"progress", "running-listed", "running-again", "cancel-running"}},
+}
+
 var workerMutants = []mutant{
 	{name: "as it is"},
 	{"acknowledges the highest seen, over a gap", overTheGap, []string{"gap"}},
@@ -33,11 +45,6 @@ var workerMutants = []mutant{
 			m.Entries = list
 		}
 	}), []string{"kept-in-ready"}},
-	{"says nothing when it starts", stateless(false, func(up bool, m *protocol.Message) {
-		if up && m.Command == protocol.Progress {
-			*m = heartbeatOf(m, m.Epoch)
-		}
-	}), []string{"progress"}},
 	{"starts after the deadline", stateless(false, func(up bool, m *protocol.Message) {
 		if !up && m.Command == protocol.Request && m.RemainingMS == 0 {
 			m.RemainingMS = 5000

@@ -173,10 +173,12 @@ var workerHeldSteps = []step[*workerKit]{
 // slowMin is how long a handler must take for what is seen while it runs.
 const slowMin = beat
 
+const overAtOnce = "its handler is over at once; give it one that takes 300 ms"
+
 // start starts a request that takes a while.
 func (k *workerKit) start() (from int, id protocol.ID, err error) {
 	if k.slow < slowMin {
-		return 0, id, skipped("its handler is over at once; give it one that takes 300 ms")
+		return 0, id, skipped(overAtOnce)
 	}
 	from, id = k.mark(), newID()
 	k.hand(id, 1, 0, "runs")

@@ -10,7 +10,7 @@ import (
 var workerReplySteps = []step[*workerKit]{
 	{"echo", "W9, W12", "REPLY OK with the fence of the hand-over, the body, and no flag", (*workerKit).echo},
 	{"body-frames", "2", "the body's frames as they came: three, one of them empty", (*workerKit).bodyFrames},
-	{"progress", "W11", "PROGRESS with the fence when the handler starts, before the REPLY", (*workerKit).progress},
+	{"progress", "W11", "PROGRESS with the fence of a handler that runs for a while, before the REPLY", (*workerKit).progress},
 	{"finished-listed", "W7, W12", "a reply that is not acknowledged is listed as finished, under its fence", (*workerKit).finishedListed},
 	{"entry-fields", "9", "the entry has the digest, AT_MOST_ONCE and the rest of the deadline", (*workerKit).entryFields},
 	{"ack-of-another-fence", "W12", "an ack of another attempt changes nothing: listed as finished", (*workerKit).otherAck},
@@ -21,18 +21,23 @@ var workerReplySteps = []step[*workerKit]{
 }
 
 func (k *workerKit) echo() error {
-	from := k.mark()
-	h, err := k.run("echo this")
-	switch {
-	case err != nil:
-		return err
-	case joined(h.Body) != "echo this":
-		return came("the body %q", h.Body)
-	case h.Flags != 0:
-		return came("flags %b", h.Flags)
-	}
-	if started := k.since(from, aboutID(h.ID)); started[0] != h {
-		k.slow = h.at - started[0].at
+	for n := range 3 { // its best time, for a busy machine is no slow handler
+		from := k.r.now()
+		h, err := k.run("echo this")
+		switch {
+		case err != nil:
+			return err
+		case joined(h.Body) != "echo this":
+			return came("the body %q", h.Body)
+		case h.Flags != 0:
+			return came("flags %b", h.Flags)
+		}
+		if took := h.at - from; n == 0 || took < k.slow {
+			k.slow = took
+		}
+		if k.slow < slowMin {
+			break
+		}
 	}
 	return nil
 }
@@ -51,6 +56,9 @@ func (k *workerKit) bodyFrames() error {
 }
 
 func (k *workerKit) progress() error {
+	if k.slow < slowMin {
+		return skipped(overAtOnce)
+	}
 	from := k.mark()
 	reply, err := k.run("progress")
 	if err != nil {

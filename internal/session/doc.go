@@ -60,7 +60,7 @@
 //	none      hand-over, no time left        → none      REPLY EXPIRED
 //	none      hand-over, draining, no room   → none      REPLY HANDED_BACK
 //	none      hand-over REPLAY_ONLY          → none      REPLY GONE
-//	unstarted a handler is free              → running   Start, PROGRESS
+//	unstarted a handler is free              → running   Start
 //	unstarted the deadline passes            → none      REPLY EXPIRED
 //	unstarted CANCEL of its fence            → none      REPLY HANDED_BACK
 //	unstarted Drain                          → none      REPLY HANDED_BACK
@@ -68,6 +68,7 @@
 //	running   hand-over                      → running   the new fence; PROGRESS
 //	running   hand-over, context over        → running   REPLY HANDED_BACK with the new fence
 //	running   CANCEL of its fence            → running   CancelRun
+//	running   20 ms since its start          → running   PROGRESS, unless it went out before
 //	running   Progress                       → running   PROGRESS, 4 a heartbeat at most
 //	running   handler returns                → finished  REPLY; GONE for a withdrawn run, unless OK
 //	running   task time-out                  → finished  CancelRun, REPLY TIMEOUT; slot stays taken

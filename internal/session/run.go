@@ -42,7 +42,27 @@ func (s *Session) StartNext(now time.Duration, out []Output) []Output {
 	}})
 	e.body, e.meta = nil, nil
 	s.openStream(e)
-	return s.sendProgress(now, e, out)
+	s.tellAt = min(s.tellAt, now+progressAfter)
+	return out
+}
+
+// progressAfter is how long a handler runs before the broker is told that it was
+// started. Most are over by then, and their reply says it.
+const progressAfter = 20 * time.Millisecond
+
+// tellStarted tells the broker of those that have run that long.
+func (s *Session) tellStarted(now time.Duration, out []Output) []Output {
+	s.tellAt = never
+	for e := s.running.first; e != nil; e = e.next {
+		switch due := e.movedAt + progressAfter; {
+		case e.toldAt != 0 || e.answered || e.held():
+		case now >= due:
+			out = s.sendProgress(now, e, out)
+		default:
+			s.tellAt = min(s.tellAt, due)
+		}
+	}
+	return out
 }
 
 // Progress says that the handler of id gets on. The broker is told at once,

@@ -50,6 +50,7 @@ type Session struct {
 	judgeAt   time.Duration // nobody is judged before this time
 	beatAt    time.Duration // next heartbeat
 	delay     delay
+	tellAt    time.Duration // when tellStarted has something to do, at the earliest
 
 	paused   bool // this turn follows a pause
 	gateWant bool // gated entries wait for a heartbeat to be sent
@@ -86,6 +87,7 @@ func New(cfg Config, now time.Duration) *Session {
 		reconnectMax: cfg.ReconnectMax,
 		retention:    retentionDefault,
 		lastTurn:     now,
+		tellAt:       never,
 		openAt:       now,
 		burstAt:      now,
 	}
@@ -156,7 +158,7 @@ func (s *Session) Deadline() (at time.Duration, ok bool) {
 			at = min(at, s.readyAt)
 		}
 	case joined:
-		at = min(s.beatAt, max(s.judgedBy(), s.judgeAt))
+		at = min(s.beatAt, s.tellAt, max(s.judgedBy(), s.judgeAt))
 	case leaving:
 		at = s.beatAt
 	case ended:
@@ -223,6 +225,9 @@ func (s *Session) tickJoined(now time.Duration, out []Output) []Output {
 			why = "messages not acknowledged"
 		}
 		return s.reconnect(now, why, out)
+	}
+	if now >= s.tellAt {
+		out = s.tellStarted(now, out)
 	}
 	if now >= s.beatAt || s.paused {
 		s.paused = false
