@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -29,7 +28,7 @@ func (l *loop) apply(now time.Duration, p *peer) {
 		case session.CancelRun:
 			if r := l.runs[runID{p.index, o.Fence.ID}]; r != nil {
 				r.over = min(r.over, now)
-				r.cancel(causes[o.Cause])
+				r.ctx.end(causes[o.Cause])
 			}
 		case session.PartTaken, session.PartRefused:
 			if r := l.runs[runID{p.index, o.Fence.ID}]; r != nil {
@@ -77,45 +76,53 @@ func (l *loop) close(p *peer) {
 	if p.link == nil {
 		return
 	}
+	l.flush(l.now(), p)
 	if err := p.link.Close(); err != nil {
 		p.log.Error().Err(err).Msg("closing the socket failed")
 	}
 	p.link = nil
 }
 
-// send numbers m, sends it and tells the session what became of it.
+// send numbers m and puts it into the link. Most are sent together, at the end
+// of the turn.
 func (l *loop) send(now time.Duration, p *peer, m *protocol.Message) {
 	if p.link == nil || !p.session.Stamp(now, m) {
 		return
 	}
 	l.frames, l.buf = protocol.AppendFrames(l.frames[:0], l.buf[:0], protocol.BackIn, m)
-	err := p.link.Send(nil, l.frames...)
+	p.link.Put(nil, l.frames...)
 	clear(l.frames)
 	if cap(l.buf) > bufferKept {
 		l.buf = nil
 	}
-	p.session.Sent(now, m, err == nil)
+	p.session.Sent(now, m, true)
+	p.sent = append(p.sent, m)
+}
+
+// flush sends what was put into p's link, and tells the session what failed.
+func (l *loop) flush(now time.Duration, p *peer) {
+	if len(p.sent) == 0 {
+		return
+	}
+	if p.link != nil {
+		p.link.Flush(func(number int, _ error) { p.session.Sent(now, p.sent[number], false) })
+	}
+	clear(p.sent)
+	p.sent = p.sent[:0]
 }
 
 // startRun calls the handler on a goroutine of its own.
 func (l *loop) startRun(p *peer, x *session.Run) {
 	r := &run{
 		runID: runID{p.index, x.ID}, inbox: l.inbox,
-		fence: x.Fence, service: x.Service, over: x.Deadline, taken: make(chan error, 1),
+		fence: x.Fence, service: x.Service, over: x.Deadline,
 	}
-	ctx := context.WithValue(context.Background(), runKey{}, r)
-	ctx, r.cancel = context.WithCancelCause(ctx)
-	deadline := l.start.Add(x.Deadline)
-	ctx, stop := context.WithDeadlineCause(ctx, deadline, ErrExpired)
-	r.ctx = ctx
-	request := newRequest(x, deadline, r)
+	r.ctx = runContext{run: r, deadline: l.start.Add(x.Deadline)}
 	l.runs[r.runID] = r
+	l.fresh++
 	l.w.counters.started.Add(1)
 	l.w.counters.running.Store(uint64(len(l.runs)))
-	go func() {
-		defer stop()
-		r.do(ctx, l.w.handler, request)
-	}()
+	go r.call(&r.ctx, l.w.handler, newRequest(x, r.ctx.deadline, r), l.inbox.put)
 }
 
 // report counts and logs one change of state.

@@ -81,7 +81,7 @@ func TestDrain(t *testing.T) {
 		w.stop()
 		b.reply(2, protocol.HandedBack)
 		m := b.expect(protocol.Heartbeat)
-		if !m.Flags.Has(protocol.Draining) || m.Credit != 0 || b.now() != 0 {
+		if !m.Flags.Has(protocol.Draining) || m.Credit != 0 || b.now() != started {
 			t.Errorf("%v: credit %d, flags %b", b.now(), m.Credit, m.Flags)
 		}
 		b.send(&protocol.Message{Command: protocol.Heartbeat})
@@ -109,7 +109,7 @@ func TestDrainTimeout(t *testing.T) {
 		b.expect(protocol.Progress)
 		w.stop()
 		m := b.reply(1, protocol.HandedBack)
-		if b.now() != 1500*time.Millisecond || !m.Flags.Has(protocol.Started) {
+		if b.now() != started+1500*time.Millisecond || !m.Flags.Has(protocol.Started) {
 			t.Errorf("handed back at %v, flags %b", b.now(), m.Flags)
 		}
 		w.leave(b)

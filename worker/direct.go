@@ -16,8 +16,7 @@ func init() { direct.Call = callDirectly }
 func callDirectly(handler any, x *session.Run, deadline time.Time, over session.Cause) session.Result {
 	r := &run{}
 	r.told.Store(true) // nobody takes note of its progress
-	ctx := context.WithValue(context.Background(), runKey{}, r)
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(context.Canceled)
 	switch {
 	case over == session.CauseExpired && !deadline.After(time.Now()):
@@ -27,21 +26,14 @@ func callDirectly(handler any, x *session.Run, deadline time.Time, over session.
 	case over != 0:
 		cancel(causes[over])
 	}
-	r.ctx = ctx
+	// It tells the deadline, and does not end by it: what it stands on has none.
+	r.ctx = runContext{run: r, deadline: deadline, std: ctx}
 	returned := make(chan notice, 1)
 	// On a goroutine of its own, so that runtime.Goexit ends only that.
-	go r.call(untimed{ctx, deadline}, handler.(Handler), newRequest(x, deadline, r), func(n notice) { returned <- n })
+	go r.call(&r.ctx, handler.(Handler), newRequest(x, deadline, r), func(n notice) { returned <- n })
 	result := (<-returned).result
 	if result.Code == protocol.OK && len(r.parts) > 0 {
 		result.Frames = append(r.parts, result.Frames...)
 	}
 	return result
 }
-
-// untimed is a context that tells a deadline and does not end by it.
-type untimed struct {
-	context.Context
-	deadline time.Time
-}
-
-func (c untimed) Deadline() (time.Time, bool) { return c.deadline, true }

@@ -48,6 +48,9 @@ func (b *fakeBroker) bind(name string) {
 
 func (b *fakeBroker) now() time.Duration { return time.Since(b.start) }
 
+// started is when a broker hears of a handler that was started at 0.
+const started = 20 * time.Millisecond
+
 // next returns the next message of the worker; nil when within passes without.
 func (b *fakeBroker) next(within time.Duration) *protocol.Message {
 	b.t.Helper()

@@ -24,21 +24,36 @@ type notice struct {
 type inbox struct {
 	host link.Host
 
-	mu   sync.Mutex
-	list []notice
+	mu     sync.Mutex
+	list   []notice
+	asleep bool // the loop waits: who puts something in wakes it
 }
 
 func (b *inbox) put(n notice) {
 	b.mu.Lock()
 	b.list = append(b.list, n)
+	wake := b.asleep
+	b.asleep = false
 	b.mu.Unlock()
-	b.host.Wake()
+	if wake {
+		b.host.Wake()
+	}
+}
+
+// sleep says that the loop is going to wait. It reports false if there is
+// something to take first.
+func (b *inbox) sleep() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asleep = len(b.list) == 0
+	return b.asleep
 }
 
 // take returns what has come in since, and keeps spare for what comes next.
 func (b *inbox) take(spare []notice) []notice {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.asleep = false
 	list := b.list
 	b.list = spare[:0]
 	return list

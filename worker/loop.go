@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"runtime"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -31,7 +32,8 @@ type peer struct {
 	link     link.Link // nil while there is none
 	done     bool
 	everOpen bool
-	away     bool // its loss was logged, and it is not back
+	away     bool                // its loss was logged, and it is not back
+	sent     []*protocol.Message // put into link since the last flush
 	log      zerolog.Logger
 }
 
@@ -48,6 +50,7 @@ type loop struct {
 	runs  map[runID]*run
 
 	draining bool
+	fresh    int           // handlers started in this turn
 	scanAt   time.Duration // next look for handlers that ignore their context
 	unacked  int           // replies given up at the end
 	fatal    error
@@ -92,7 +95,11 @@ func (l *loop) run(ctx context.Context) error {
 		if l.ended() {
 			break
 		}
-		if more {
+		if l.fresh > 0 {
+			l.fresh = 0
+			runtime.Gosched() // a handler that is quick is over when the loop goes on
+		}
+		if more || !l.inbox.sleep() {
 			continue
 		}
 		if err := l.host.Wait(l.wait()); err != nil {
@@ -110,7 +117,7 @@ func (l *loop) run(ctx context.Context) error {
 // to see that their context has ended.
 func (l *loop) awaitHandlers() {
 	for _, r := range l.runs {
-		r.cancel(ErrDraining)
+		r.ctx.end(ErrDraining)
 	}
 	end := l.now() + ignoreGrace
 	for {
@@ -120,7 +127,10 @@ func (l *loop) awaitHandlers() {
 			}
 		}
 		left := end - l.now()
-		if len(l.runs) == 0 || left <= 0 || l.host.Wait(left) != nil {
+		if len(l.runs) == 0 || left <= 0 {
+			break
+		}
+		if l.inbox.sleep() && l.host.Wait(left) != nil {
 			break
 		}
 	}
@@ -178,6 +188,9 @@ func (l *loop) turn(stopping bool) (more bool) {
 	if now >= l.scanAt {
 		l.scan(now)
 	}
+	for _, p := range l.peers {
+		l.flush(now, p)
+	}
 	return more
 }
 
@@ -231,7 +244,7 @@ func (l *loop) takeNotices(now time.Duration) {
 		}
 		delete(l.runs, n.run.runID)
 		l.w.counters.running.Store(uint64(len(l.runs)))
-		n.run.cancel(context.Canceled)
+		n.run.ctx.end(context.Canceled)
 		if n.panicked != "" {
 			l.w.counters.panics.Add(1)
 			about(p.log.Error(), n.run).Str("state", "panicked").Str("stack", string(n.stack)).Msg(n.panicked)

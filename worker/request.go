@@ -84,12 +84,10 @@ func (r *Request) SetReplyHeader(key, value string) {
 // Progress is Request.Progress for code that has only the handler's context.
 // It does nothing with any other context.
 func Progress(ctx context.Context) {
-	if r, ok := ctx.Value(runKey{}).(*run); ok {
+	if r, ok := ctx.Value(runKey{}).(*run); ok && r != nil {
 		r.progress()
 	}
 }
-
-type runKey struct{}
 
 // replyHeaders are what a handler has set, in the order of first setting.
 type replyHeaders struct {

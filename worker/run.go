@@ -32,13 +32,12 @@ type runID struct {
 type run struct {
 	runID
 	inbox   *inbox
-	cancel  context.CancelCauseFunc
+	ctx     runContext
 	headers replyHeaders
 	told    atomic.Bool // its progress is in the inbox already
-	ctx     context.Context
-	sending sync.Mutex // one part at a time
-	taken   chan error // has room for one: what became of that part
-	parts   [][]byte   // of a run without a worker, for its end
+	sending sync.Mutex  // one part at a time
+	taken   chan error  // has room for one: what became of that part; nil before the first
+	parts   [][]byte    // of a run without a worker, for its end
 
 	// The loop's own.
 	fence   session.Fence
@@ -59,32 +58,30 @@ func (r *run) sendPart(frames [][]byte) error {
 	defer r.sending.Unlock()
 	switch {
 	case r.ctx.Err() != nil:
-		return context.Cause(r.ctx)
+		return context.Cause(&r.ctx)
 	case r.inbox == nil: // no worker runs it
 		r.parts = append(r.parts, frames...)
 		return nil
+	}
+	if r.taken == nil {
+		r.taken = make(chan error, 1)
 	}
 	r.inbox.put(notice{run: r, part: true, result: session.Result{Frames: frames}})
 	select {
 	case err := <-r.taken:
 		return err
 	case <-r.ctx.Done():
-		return context.Cause(r.ctx)
+		return context.Cause(&r.ctx)
 	}
 }
 
-// do is the body of the run's goroutine.
-func (r *run) do(ctx context.Context, h Handler, request *Request) {
-	r.call(ctx, h, request, r.inbox.put)
-}
-
 // call calls the handler and hands in what became of it, also when it panics
-// or ends its goroutine.
+// or ends its goroutine. It is the body of the run's goroutine.
 func (r *run) call(ctx context.Context, h Handler, request *Request, handIn func(notice)) {
 	n := notice{run: r, returned: true}
 	defer func() {
 		n.result.Meta = r.headers.appendTo(n.result.Meta)
-		n.result.Expired = errors.Is(context.Cause(ctx), ErrExpired)
+		n.result.Expired = r.ctx.expired()
 		handIn(n)
 	}()
 	defer func() {

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/privateer-mq/privateer/internal/link"
 	"github.com/privateer-mq/privateer/protocol"
@@ -13,9 +14,9 @@ import (
 func TestRunSaysThatItsDeadlineHasPassed(t *testing.T) {
 	for cause, expired := range map[error]bool{ErrExpired: true, ErrWithdrawn: false} {
 		r := &run{inbox: &inbox{host: link.NewMemory()}}
-		ctx, cancel := context.WithCancelCause(t.Context())
-		cancel(cause)
-		r.do(ctx, HandlerFunc(func(ctx context.Context, _ *Request) ([]byte, error) { return nil, ctx.Err() }), &Request{run: r})
+		r.ctx = runContext{run: r, deadline: time.Now().Add(time.Hour)}
+		r.ctx.end(cause)
+		r.call(&r.ctx, HandlerFunc(func(ctx context.Context, _ *Request) ([]byte, error) { return nil, ctx.Err() }), &Request{run: r}, r.inbox.put)
 		got := r.inbox.take(nil)
 		if len(got) != 1 || got[0].result.Code != protocol.Failed || got[0].result.Expired != expired {
 			t.Errorf("%v: %+v", cause, got)

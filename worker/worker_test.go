@@ -163,7 +163,7 @@ func TestHeartbeatsWhileBusy(t *testing.T) {
 			}
 		}
 		want := []seen{
-			{0, protocol.Progress, 0}, {time.Second, protocol.Heartbeat, 1000}, {1500 * time.Millisecond, protocol.Progress, 0},
+			{started, protocol.Progress, 0}, {time.Second, protocol.Heartbeat, 1000}, {1500 * time.Millisecond, protocol.Progress, 0},
 			{2 * time.Second, protocol.Heartbeat, 400}, {3 * time.Second, protocol.Heartbeat, 1400},
 			{3500 * time.Millisecond, protocol.Reply, 0},
 		}

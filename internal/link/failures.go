@@ -20,6 +20,15 @@ func (f *Failures) Note(err error) {
 	f.count++
 }
 
+// First is the error of the first message that was not sent, nil if there is
+// none.
+func (f *Failures) First() error {
+	if len(f.list) == 0 {
+		return nil
+	}
+	return f.list[0].err
+}
+
 // Report calls failed for each message that was not sent, and begins anew.
 func (f *Failures) Report(failed func(number int, err error)) {
 	for i := range f.list {

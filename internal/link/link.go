@@ -49,6 +49,8 @@ type Link interface {
 	// Flush sends what was Put, in order. It calls failed, if that is not nil,
 	// for each message that could not be sent, with its number among those
 	// Put since the last Flush, from 0, and the error that Send would return.
+	// A Dealer or Req does not send what was Put behind such a message: it
+	// fails with the same error.
 	Flush(failed func(number int, err error))
 	// Addr is the endpoint bound last, with the port filled in, or the one
 	// connected to.

@@ -34,13 +34,15 @@ func (s *Session) Stamp(now time.Duration, m *protocol.Message) bool {
 	return true
 }
 
-// Sent says what became of the message that Stamp has numbered last. A send
-// that failed uses no number. Refused messages that matter are sent again: READY
-// on a new link, a reply with one of the next heartbeats; the rest is said by
-// the next heartbeat anyway.
+// Sent says what became of the message that Stamp has numbered last. Who sends
+// many together says true at first, and then false, in order, for the first that
+// failed and all behind it: nothing may follow what was not sent. A send that
+// failed uses no number. Messages that matter are sent again: READY on a new
+// link, a reply with one of the next heartbeats; the rest is said by the next
+// heartbeat anyway.
 func (s *Session) Sent(now time.Duration, m *protocol.Message, ok bool) {
 	c := &s.counters
-	if m.Command == protocol.Disconnect || m.Link != c.number {
+	if m.Command == protocol.Disconnect || m.Link != c.number || c.broken {
 		return
 	}
 	if ok {
@@ -53,7 +55,14 @@ func (s *Session) Sent(now time.Duration, m *protocol.Message, ok bool) {
 		}
 		return
 	}
+	if m.Seq <= c.sent {
+		c.sent = m.Seq - 1
+	}
 	switch m.Command {
+	case protocol.Heartbeat:
+		if s.gateSeq == m.Seq {
+			s.gateWant, s.gateSeq = true, 0
+		}
 	case protocol.Ready:
 		s.readyLeft, s.readyAt = true, now+s.heartbeat
 		c.broken, c.unused = true, m.Seq == 1

@@ -52,7 +52,11 @@ func (p *workerProcess) start(x *session.Run) {
 	q := w.oracle.request(x.ID)
 	r := &run{request: q, worker: p, attempt: x.Attempt, epoch: x.Epoch, rerun: x.MaybeRerun, started: w.now, moved: w.now, ended: never}
 	if q != nil {
-		r.asked, r.wanted = q.wanted, q.wanted
+		r.asked = q.wanted
+		if q.mine > 0 { // what a broker has refused, it need not remember
+			r.asked = min(r.asked, q.mine)
+		}
+		r.wanted = r.asked
 	}
 	if q == nil {
 		w.fail("%s starts a request that nobody has asked for: %v", p.name, x.ID)

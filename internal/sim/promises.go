@@ -292,13 +292,12 @@ func (o *oracle) brokerReadsClient(b *broker, p *packet, m *protocol.Message) {
 	o.w.digest(uint64(o.w.now), uint64(m.Command), uint64(m.Number), uint64(p.conn.number))
 	if q := o.byID[m.ID]; q != nil && m.Command == protocol.Request {
 		own := p.came + time.Duration(m.RemainingMS)*time.Millisecond
-		wanted := max(q.wanted, own) // also by one that is refused: its client may ask again
 		for _, r := range q.runs {
 			if o.w.now < r.wanted+o.w.plan.core.Heartbeat { // the id is still remembered
-				r.wanted = wanted
+				r.wanted = max(r.wanted, own)
 			}
 		}
-		o.read, q.wanted, q.interest = own, wanted, 0
+		o.read, q.wanted, q.interest = own, max(q.wanted, own), 0 // also of one that is refused: its client may ask again
 		if m.InterestMS > 0 {
 			q.interest = o.w.now + time.Duration(m.InterestMS)*time.Millisecond
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,65 @@ func TestFlushNamesFailures(t *testing.T) {
 		if d := dealer.data(); string(d[4].Frames[0]) != "3" || len(d[4].Frames[1]) != link.LentMax || string(d[5].Frames[0]) != "5" {
 			t.Fatalf("the dealer got %q", d)
 		}
+	})
+}
+
+// What a dealer was to send behind a message that failed is not sent: the order
+// has no holes. The next batch is another matter.
+func TestNothingOvertakesAFailure(t *testing.T) {
+	contract(t, func(t *testing.T, k kind) {
+		router, dealer := pair(t, k, link.Options{}, link.Options{Identity: []byte("d")})
+		flush := func() (failed string) {
+			dealer.link.Flush(func(number int, err error) {
+				if !errors.Is(err, link.ErrNoFrames) {
+					t.Errorf("message %d: %v", number, err)
+				}
+				failed += fmt.Sprint(number, " ")
+			})
+			return failed
+		}
+		dealer.link.Put(nil, []byte("0"))
+		dealer.link.Put(nil)
+		dealer.link.Put(nil, []byte("2"))
+		dealer.link.Put(nil, []byte("3"), bytes.Repeat([]byte("L"), link.LentMax))
+		dealer.link.Put(nil, []byte("4"))
+		if got := flush(); got != "1 2 3 4 " {
+			t.Errorf("failed: %s", got)
+		}
+		dealer.link.Put(nil, []byte("0 again"))
+		if got := flush(); got != "" {
+			t.Errorf("failed in the next batch: %s", got)
+		}
+		until(t, "two arrive", func() bool { return len(router.data()) == 2 }, router)
+		expect(t, router.data()[0], `d["0"]`)
+		expect(t, router.data()[1], `d["0 again"]`)
+	})
+}
+
+// Without a connection the whole batch fails, message by message.
+func TestPutWithoutConnection(t *testing.T) {
+	contract(t, func(t *testing.T, k kind) {
+		router, dealer := pair(t, k, link.Options{}, link.Options{Identity: []byte("d"), Monitor: true})
+		if err := router.link.Close(); err != nil {
+			t.Fatal(err)
+		}
+		// The end is seen some time later: until then a batch goes as a whole, too.
+		until(t, "a batch fails", func() bool {
+			for i := range 3 {
+				dealer.link.Put(nil, []byte{byte(i)}, []byte("body"))
+			}
+			var failed []int
+			dealer.link.Flush(func(number int, err error) {
+				if !errors.Is(err, link.ErrUnreachable) {
+					t.Errorf("message %d: %v", number, err)
+				}
+				failed = append(failed, number)
+			})
+			if len(failed) > 0 && !slices.Equal(failed, []int{0, 1, 2}) {
+				t.Errorf("failed: %v", failed)
+			}
+			return len(failed) > 0
+		}, dealer)
 	})
 }
 

@@ -95,7 +95,7 @@ int raw_send_loan(void *socket, uint8_t *from, size_t length, int more, struct l
 	}
 }
 
-int raw_send(void *socket, const uint8_t *from, const uint64_t *lengths, int frames, struct failure *failures) {
+int raw_send(void *socket, const uint8_t *from, const uint64_t *lengths, int frames, int ordered, struct failure *failures) {
 	// What a connection that ended in the middle of a message has not taken is
 	// dropped by libzmq, but it must see where the next one starts: abandoning.
 	enum { SENDING, SKIPPING, ABANDONING } state = SENDING;
@@ -111,6 +111,8 @@ int raw_send(void *socket, const uint8_t *from, const uint64_t *lengths, int fra
 		from += length;
 		frame++;
 		if (!more) {
+			if (ordered && failed)
+				break;
 			message++;
 			frame = 0;
 			state = SENDING;

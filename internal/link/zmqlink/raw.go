@@ -222,8 +222,12 @@ func (r *raw) used() {
 // full reports that it is time to flush.
 func (r *raw) full() bool { return len(r.out) >= sendBytes || len(r.outs) >= sendFrames }
 
-// flush sends what was put and returns the failures, in order.
-func (r *raw) flush() []C.struct_failure {
+// forget drops what was put.
+func (r *raw) forget() { r.out, r.outs = r.out[:0], r.outs[:0] }
+
+// flush sends what was put and returns the failures, in order. With ordered
+// there is one at most: what is behind it is not sent.
+func (r *raw) flush(ordered bool) []C.struct_failure {
 	if len(r.outs) == 0 {
 		return nil
 	}
@@ -232,9 +236,13 @@ func (r *raw) flush() []C.struct_failure {
 		r.failures = make([]C.struct_failure, cap(r.outs))
 	}
 	r.out = append(r.out, 0) // so that there is an address even if all frames are empty
+	stop := C.int(0)
+	if ordered {
+		stop = 1
+	}
 	n := C.raw_send(r.socket, (*C.uint8_t)(unsafe.Pointer(&r.out[0])), (*C.uint64_t)(unsafe.Pointer(&r.outs[0])), C.int(len(r.outs)),
-		(*C.struct_failure)(unsafe.Pointer(&r.failures[:1][0])))
-	r.out, r.outs = r.out[:0], r.outs[:0]
+		stop, (*C.struct_failure)(unsafe.Pointer(&r.failures[:1][0])))
+	r.forget()
 	return r.failures[:n]
 }
 

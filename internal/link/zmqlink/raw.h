@@ -40,8 +40,9 @@ void raw_receive(void *socket, struct batch *b, uint8_t *to, size_t room, uint64
 int raw_take(struct batch *b, uint8_t *to);
 
 // raw_send sends messages whose frames stand one behind the other. It returns
-// the number of failures, which has room for all.
-int raw_send(void *socket, const uint8_t *from, const uint64_t *lengths, int frames, struct failure *failures);
+// the number of failures, which has room for all. If ordered it sends nothing
+// behind the first.
+int raw_send(void *socket, const uint8_t *from, const uint64_t *lengths, int frames, int ordered, struct failure *failures);
 
 // raw_send_frame sends one frame and returns 0 or errno.
 int raw_send_frame(void *socket, const uint8_t *from, size_t length, int more);

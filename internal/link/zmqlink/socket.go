@@ -192,7 +192,11 @@ func (s *socket) Put(peer []byte, frames ...[]byte) {
 	}
 	if s.raw == nil || s.closed || s.spoiled || len(frames) == 0 || !s.raw.put(peer, frames) {
 		s.sendPending() // the numbers of its failures come first
-		s.held.Note(s.Send(peer, frames...))
+		err := s.held.First()
+		if err == nil || s.options.Role == link.Router {
+			err = s.Send(peer, frames...)
+		}
+		s.held.Note(err)
 		return
 	}
 	if s.pending++; s.raw.full() {
@@ -211,19 +215,27 @@ func (s *socket) sendPending() {
 	if s.pending == 0 {
 		return
 	}
-	number := 0
-	for _, f := range s.raw.flush() {
+	ordered := s.options.Role != link.Router
+	number, behind := 0, s.held.First()
+	if ordered && behind != nil { // an earlier part of the batch has failed
+		s.raw.forget()
+	}
+	for _, f := range s.raw.flush(ordered) {
 		for ; number < int(f.message); number++ {
 			s.held.Note(nil)
 		}
 		if f.frame > 0 {
 			s.spoiled = s.options.Role == link.Req
 		}
-		s.held.Note(s.sendError(zmq4.Errno(f.error)))
+		behind = s.sendError(zmq4.Errno(f.error))
+		s.held.Note(behind)
 		number++
 	}
+	if !ordered {
+		behind = nil
+	}
 	for ; number < s.pending; number++ {
-		s.held.Note(nil)
+		s.held.Note(behind)
 	}
 	s.pending = 0
 }
