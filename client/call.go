@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/privateer-mq/privateer/internal/calls"
 	"github.com/privateer-mq/privateer/protocol"
 )
@@ -24,7 +22,7 @@ type Call struct {
 	// Set before the call is given to the loop, then the loop's.
 	ctx    context.Context
 	spec   calls.Call
-	stop   func() bool  // no longer watch ctx
+	stop   func() bool  // no longer watch ctx; nil: it cannot end
 	parts  *parts       // of a reply in parts; nil otherwise
 	notify chan<- *Call // told when done; nil: nobody. Has room.
 	index  int          // in Results
@@ -56,6 +54,12 @@ func (c *Call) finish(reply Reply, err error) {
 	}
 }
 
+func (c *Call) unwatch() {
+	if c.stop != nil {
+		c.stop()
+	}
+}
+
 // start gives a request to the loop and returns its call, whose outcome is
 // always certain to come. It blocks while MaxInFlight requests are open, until
 // ctx ends or the request's deadline passes.
@@ -79,9 +83,11 @@ func (l *loop) submit(r *Request, c *Call) *Call {
 		c.finish(Reply{}, err)
 		return c
 	}
-	c.stop = context.AfterFunc(c.ctx, func() { l.post(command{kind: withdrawCall, call: c}) })
+	if c.ctx.Done() != nil {
+		c.stop = context.AfterFunc(c.ctx, func() { l.post(command{kind: withdrawCall, call: c}) })
+	}
 	if !l.post(command{kind: startCall, call: c}) {
-		c.stop()
+		c.unwatch()
 		l.leave()
 		c.finish(Reply{}, localError(r, protocol.Cancelled, "", false, ErrClosed))
 	}
@@ -153,11 +159,11 @@ func (l *loop) spec(r *Request) (calls.Call, *Error) {
 		s.Meta = s.Meta.AppendHeader(h.Key, h.Value)
 	}
 	if !s.FromCaller {
-		id, err := uuid.NewV7()
+		id, err := l.ids.next()
 		if err != nil {
 			return s, localError(r, protocol.Invalid, "no randomness for an id", true, err)
 		}
-		s.ID = protocol.ID(id)
+		s.ID = id
 	}
 	s.Deadline = l.now() + budget
 	return s, nil
@@ -174,7 +180,8 @@ func (l *loop) bound(c *Call) {
 
 // outcome gives c its end. Only the loop calls it.
 func (l *loop) outcome(c *Call, o *calls.Outcome) {
-	c.stop()
+	c.unwatch()
+	l.ended++
 	broker := ""
 	if o.Broker >= 0 {
 		broker = l.cfg.Brokers[o.Broker]

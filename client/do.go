@@ -5,8 +5,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/privateer-mq/privateer/internal/calls"
 	"github.com/privateer-mq/privateer/protocol"
 )
@@ -57,12 +55,12 @@ type Pong struct {
 // Deadline. An error is an *Error, ErrUnreachable if none answered.
 func (c *Client) Ping(ctx context.Context) (Pong, error) {
 	l := c.loop
-	id, err := uuid.NewV7()
+	id, err := l.ids.next()
 	if err != nil {
 		return Pong{}, err
 	}
 	p := &Call{done: make(chan struct{}), ctx: ctx, spec: calls.Call{
-		Key: l.keys.Add(1), ID: protocol.ID(id), PingOnly: true, Timeout: l.cfg.Timeout,
+		Key: l.keys.Add(1), ID: id, PingOnly: true, Timeout: l.cfg.Timeout,
 		Deadline: l.now() + l.cfg.Deadline, Jitter: rand.Uint64(),
 	}}
 	l.bound(p)

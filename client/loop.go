@@ -3,7 +3,7 @@ package client
 import (
 	crand "crypto/rand"
 	"encoding/binary"
-	"sync"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -36,13 +36,17 @@ type loop struct {
 	places chan struct{} // one token for each open request
 	keys   atomic.Uint64
 	done   chan struct{} // closed when the loop has ended
+	ids    ids
 
 	// The loop's alone.
 	machine *calls.Machine
 	links   map[calls.LinkID]*openLink
 	order   []*openLink // all of links, oldest first
 	open    map[uint64]*Call
+	at      time.Duration // when this turn has begun
+	ended   int           // calls that have got their outcome in it
 	out     []calls.Output
+	spare   []command
 	read    []link.Message
 	frames  [][]byte
 	buffer  []byte
@@ -53,30 +57,6 @@ type openLink struct {
 	link.Link
 	id     calls.LinkID
 	broker int
-}
-
-// A command is what others ask of the loop.
-type command struct {
-	kind  commandKind
-	call  *Call
-	stats chan<- Stats // has room for one
-}
-
-type commandKind uint8
-
-const (
-	startCall commandKind = iota
-	withdrawCall
-	partUsed // its caller has taken a part
-	tellStats
-)
-
-// A mailbox carries commands to the loop. The loop cannot wait for a channel
-// and for its links at once, so it is woken and then looks in here.
-type mailbox struct {
-	sync.Mutex
-	list []command
-	shut bool
 }
 
 // newLoop checks cfg and starts the goroutine.
@@ -93,6 +73,7 @@ func newLoop(cfg Config, face calls.Face) (*loop, error) {
 		machine: calls.New(calls.Config{Face: face, Brokers: len(cfg.Brokers),
 			Instance: binary.BigEndian.Uint64(instance[:]) | 1, CallsMax: cfg.MaxInFlight}),
 		links: map[calls.LinkID]*openLink{}, open: map[uint64]*Call{},
+		ids:   newIDs(),
 		stats: newStats(),
 	}
 	if err := l.tryEndpoints(); err != nil {
@@ -133,22 +114,9 @@ func (l *loop) options(broker int) link.Options {
 	return o
 }
 
-// now is the state machine's clock: monotonic, from the loop's start.
+// now is the state machine's clock: monotonic, from the loop's start. The loop
+// itself reads it once a turn (at).
 func (l *loop) now() time.Duration { return time.Since(l.epoch) }
-
-// post gives c to the loop; false: it has been told to end.
-func (l *loop) post(c command) bool {
-	l.mail.Lock()
-	shut := l.mail.shut
-	if !shut {
-		l.mail.list = append(l.mail.list, c)
-	}
-	l.mail.Unlock()
-	if !shut {
-		l.host.Wake()
-	}
-	return !shut
-}
 
 // close ends the loop and waits for it: 250 ms at most, and what the host
 // takes to close.
@@ -169,7 +137,11 @@ func (l *loop) run() {
 		if due, ok := l.machine.Deadline(); ok {
 			wait = due - l.now()
 		}
-		if again {
+		if l.ended > 0 { // who waits for an outcome often has the next request
+			l.ended = 0
+			runtime.Gosched()
+		}
+		if again || !l.mail.sleep() {
 			wait = 0
 		}
 		if err := l.host.Wait(wait); err != nil {
@@ -177,11 +149,12 @@ func (l *loop) run() {
 			l.stop(&closing)
 			break
 		}
+		l.at = time.Since(l.epoch)
 		again = l.receive()
 		if l.commands() {
 			l.stop(&closing)
 		}
-		l.do(l.machine.Tick(l.now(), l.out))
+		l.do(l.machine.Tick(l.at, l.out))
 		if closing && l.machine.Settled() {
 			break
 		}
@@ -201,36 +174,34 @@ func (l *loop) stop(closing *bool) {
 	l.mail.shut = true
 	l.mail.Unlock()
 	l.commands()
-	l.do(l.machine.Close(l.now(), l.out))
+	l.do(l.machine.Close(l.at, l.out))
 }
 
 // commands does what others have asked for. It reports whether the loop is to
 // end.
 func (l *loop) commands() (shut bool) {
-	l.mail.Lock()
-	list := l.mail.list
-	l.mail.list = nil
-	shut = l.mail.shut
-	l.mail.Unlock()
+	list, shut := l.mail.take(l.spare)
 	for _, c := range list {
 		switch c.kind {
 		case startCall:
 			l.open[c.call.spec.Key] = c.call
 			c.call.started = true
 			l.stats.Requests++
-			l.do(l.machine.Start(l.now(), c.call.spec, l.out))
+			l.do(l.machine.Start(l.at, c.call.spec, l.out))
 			if c.call.early {
-				l.do(l.machine.Withdraw(l.now(), c.call.spec.Key, l.out))
+				l.do(l.machine.Withdraw(l.at, c.call.spec.Key, l.out))
 			}
 		case withdrawCall:
 			c.call.early = !c.call.started
-			l.do(l.machine.Withdraw(l.now(), c.call.spec.Key, l.out))
+			l.do(l.machine.Withdraw(l.at, c.call.spec.Key, l.out))
 		case partUsed:
-			l.do(l.machine.Consumed(l.now(), c.call.spec.Key, l.out))
+			l.do(l.machine.Consumed(l.at, c.call.spec.Key, l.out))
 		case tellStats:
 			c.stats <- l.stats.clone(l.machine.Open())
 		}
 	}
+	clear(list)
+	l.spare = list
 	return shut
 }
 
@@ -245,7 +216,7 @@ func (l *loop) receive() (again bool) {
 		if err != nil {
 			l.log.Warn().Err(err).Str("broker", l.cfg.Brokers[k.broker]).Msg("client: reading failed; link closed")
 			l.drop(k)
-			l.do(l.machine.OpenFailed(l.now(), k.id, l.out))
+			l.do(l.machine.OpenFailed(l.at, k.id, l.out))
 			continue
 		}
 		again = again || len(l.read) == readMax
@@ -260,11 +231,11 @@ func (l *loop) receive() (again bool) {
 			switch l.read[i].Kind {
 			case link.Connected:
 				l.log.Debug().Str("broker", l.cfg.Brokers[k.broker]).Msg("connected")
-				l.do(l.machine.Connected(l.now(), k.id, l.out))
+				l.do(l.machine.Connected(l.at, k.id, l.out))
 			case link.Disconnected:
 				l.log.Debug().Str("broker", l.cfg.Brokers[k.broker]).Msg("disconnected")
 				l.stats.Disconnects++
-				l.do(l.machine.Disconnected(l.now(), k.id, l.out))
+				l.do(l.machine.Disconnected(l.at, k.id, l.out))
 			}
 		}
 		clear(l.read)
@@ -278,17 +249,17 @@ func (l *loop) message(k *openLink, frames [][]byte) {
 	if l.face == calls.Dealer {
 		_, content, ok := protocol.SplitEnvelope(frames)
 		if !ok {
-			l.do(l.machine.Garbage(l.now(), k.id, l.out))
+			l.do(l.machine.Garbage(l.at, k.id, l.out))
 			return
 		}
 		frames = content
 	}
 	if err := protocol.Parse(protocol.FrontOut, frames, &msg); err != nil {
 		l.log.Debug().Err(err).Str("broker", l.cfg.Brokers[k.broker]).Msg("malformed message dropped")
-		l.do(l.machine.Garbage(l.now(), k.id, l.out))
+		l.do(l.machine.Garbage(l.at, k.id, l.out))
 		return
 	}
-	l.do(l.machine.Receive(l.now(), k.id, &msg, l.out))
+	l.do(l.machine.Receive(l.at, k.id, &msg, l.out))
 }
 
 // do carries out what the state machine asks for, in order.
@@ -303,7 +274,7 @@ func (l *loop) do(out []calls.Output) {
 			}
 		case calls.Send:
 			if l.machine.Wanted(o) {
-				out = l.machine.Sent(l.now(), o, l.send(o), out)
+				out = l.machine.Sent(l.at, o, l.send(o), out)
 			}
 		case calls.Part:
 			if c := l.open[o.Key]; c != nil {
@@ -330,7 +301,7 @@ func (l *loop) openLink(o calls.Output, out []calls.Output) []calls.Output {
 	k, err := l.host.Open(l.options(o.Broker))
 	if err != nil {
 		l.log.Warn().Err(err).Str("broker", l.cfg.Brokers[o.Broker]).Msg("client: no link")
-		return l.machine.OpenFailed(l.now(), o.Link, out)
+		return l.machine.OpenFailed(l.at, o.Link, out)
 	}
 	l.stats.Links++
 	opened := &openLink{Link: k, id: o.Link, broker: o.Broker}
