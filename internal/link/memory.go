@@ -13,8 +13,10 @@ import (
 // done under the lock but moving pointers.
 var network = struct {
 	sync.Mutex
-	bound map[string]*memoryLink // routers by name
-}{bound: map[string]*memoryLink{}}
+	bound     map[string]*memoryLink // routers by name
+	alive     map[uint64]*Process    // by number
+	processes uint64                 // ever made
+}{bound: map[string]*memoryLink{}, alive: map[uint64]*Process{}}
 
 // generated counts the routing ids given to peers that bring none.
 var generated atomic.Uint32
@@ -30,9 +32,10 @@ type memoryHost struct {
 	timer  *time.Timer   // the owner's, for Wait; nil until it first blocks
 
 	// Guarded by network's lock.
-	links  []*memoryLink
-	opened uint64 // links ever opened, to give each its own random numbers
-	closed bool
+	links   []*memoryLink
+	opened  uint64   // links ever opened, to give each its own random numbers
+	process *Process // nil for a host that nobody kills or freezes
+	closed  bool
 }
 
 // NewMemory returns a Host for mem://name endpoints, which connect the loops
@@ -50,7 +53,7 @@ type memoryHost struct {
 // vanishes, arrives twice, or breaks the connection with everything unread on
 // it. delay is how long each message is under way; their order is kept. The
 // n-th link that a host opens draws the same faults in every run; give each
-// host its own seed.
+// host its own seed. A key "process" makes the host one of that Process.
 //
 // Inside a testing/synctest bubble, call NewMemory within the bubble.
 func NewMemory() Host {
@@ -72,12 +75,20 @@ func (h *memoryHost) Open(o Options) (Link, error) {
 			return nil, err
 		}
 		l.names, l.faults = append(l.names, name), f
+		if o.Role == Router {
+			l.addr = memoryScheme + name
+		}
 	}
 
-	network.Lock()
+	h.enter()
 	defer network.Unlock()
 	if h.closed {
 		return nil, fmt.Errorf("%s %s: %w", o.Role.Verb(), l.addr, ErrClosed)
+	}
+	if l.faults.process != 0 {
+		if err := h.join(l.faults.process); err != nil {
+			return nil, fmt.Errorf("%s %s: %w", o.Role.Verb(), l.addr, err)
+		}
 	}
 	if o.Role == Router {
 		if err := l.bind(); err != nil {
@@ -100,8 +111,7 @@ func (h *memoryHost) Recycle([][]byte) {}
 func (h *memoryHost) Wait(d time.Duration) error {
 	end := time.Now().Add(max(d, 0))
 	for {
-		now := time.Now()
-		ready, next, err := h.look(now)
+		now, ready, next, err := h.look()
 		if err != nil {
 			return err
 		}
@@ -117,17 +127,18 @@ func (h *memoryHost) Wait(d time.Duration) error {
 
 // look does what is due now on every link. It reports whether something can
 // be read, and if not, when something next becomes due (zero: never).
-func (h *memoryHost) look(now time.Time) (ready bool, next time.Time, err error) {
-	network.Lock()
+func (h *memoryHost) look() (now time.Time, ready bool, next time.Time, err error) {
+	h.enter()
 	defer network.Unlock()
+	now = time.Now()
 	if h.closed {
-		return false, next, ErrClosed
+		return now, false, next, ErrClosed
 	}
 	for _, l := range h.links {
 		l.connect(now)
 		due, any := l.due(now)
 		if any && !due.After(now) {
-			return true, now, nil
+			return now, true, now, nil
 		}
 		if any && (next.IsZero() || due.Before(next)) {
 			next = due
@@ -136,7 +147,7 @@ func (h *memoryHost) look(now time.Time) (ready bool, next time.Time, err error)
 			next = l.retryAt
 		}
 	}
-	return false, next, nil
+	return now, false, next, nil
 }
 
 // sleep blocks for d or until the next signal.
@@ -169,11 +180,22 @@ func (h *memoryHost) Wake() {
 
 // Close implements Host. It never blocks.
 func (h *memoryHost) Close() error {
-	network.Lock()
+	h.enter()
 	defer network.Unlock()
+	h.close(time.Now(), true)
+	return nil
+}
+
+// close closes the links and the host. Without linger, what is under way is lost.
+func (h *memoryHost) close(now time.Time, linger bool) {
 	h.closed = true
 	for _, l := range slices.Clone(h.links) {
-		l.close(time.Now())
+		if !linger {
+			l.options.Linger = 0
+		}
+		l.close(now)
 	}
-	return nil
+	if h.process != nil {
+		h.process.hosts = slices.DeleteFunc(h.process.hosts, func(other *memoryHost) bool { return other == h })
+	}
 }

@@ -12,6 +12,7 @@ import (
 const (
 	memoryScheme = "mem://"
 	faultKeys    = "seed, loss, delay, dup, cut"
+	processKey   = "process"
 	delayMax     = time.Hour
 )
 
@@ -23,10 +24,12 @@ type faults struct {
 	delay time.Duration // from Send until it can be received
 	dup   float64       // the message arrives twice
 	cut   float64       // the connection breaks
+
+	process uint64 // number of the Process that opens the link; 0: none
 }
 
 // parseMemory splits mem://name?query for role. Only a connecting role may
-// have a query. Errors say what is wrong, where, and what is allowed.
+// ask for faults. Errors say what is wrong, where, and what is allowed.
 func parseMemory(role Role, endpoint string) (name string, f faults, err error) {
 	fail := func(format string, args ...any) (string, faults, error) {
 		return "", faults{}, fmt.Errorf("%s %s: %s", role.Verb(), endpoint, fmt.Sprintf(format, args...))
@@ -45,10 +48,10 @@ func parseMemory(role Role, endpoint string) (name string, f faults, err error) 
 	if !asked {
 		return name, faults{}, nil
 	}
-	if role == Router {
+	f, err = parseFaults(query)
+	if role == Router && (err != nil || f != faults{process: f.process}) {
 		return fail("faults belong to the connecting side: bind without ?%s", query)
 	}
-	f, err = parseFaults(query)
 	if err != nil {
 		return fail("%v", err)
 	}
@@ -84,6 +87,10 @@ func (f *faults) set(key, value string) error {
 	case "seed":
 		if f.seed, err = strconv.ParseUint(value, 10, 64); err != nil {
 			return fmt.Errorf("seed=%s is not a whole number from 0 to 2^64-1", value)
+		}
+	case processKey:
+		if f.process, err = strconv.ParseUint(value, 10, 64); err != nil || f.process == 0 {
+			return fmt.Errorf("process=%s is not the number of a Process", value)
 		}
 	case "delay":
 		f.delay, err = time.ParseDuration(value)

@@ -118,7 +118,7 @@ func (l *memoryLink) notify(kind Kind, now time.Time) {
 // Recv implements Link. Messages of several peers come in the order in which
 // they arrived. On a Req link, what is no reply to its request is discarded.
 func (l *memoryLink) Recv(dst []Message, limit int) ([]Message, error) {
-	network.Lock()
+	l.host.enter()
 	defer network.Unlock()
 	if l.closed {
 		return dst, ErrClosed
@@ -164,7 +164,7 @@ func (l *memoryLink) message(e *entry) (m Message, ok bool) {
 // Send implements Link. Besides the interface's errors it returns ErrClosed,
 // ErrNoFrames, and on a Req link ErrAwaitingReply.
 func (l *memoryLink) Send(peer []byte, frames ...[]byte) error {
-	network.Lock()
+	l.host.enter()
 	defer network.Unlock()
 	w, to, err := l.route(peer, frames)
 	if err != nil {
@@ -221,7 +221,7 @@ func (l *memoryLink) Addr() string { return l.addr }
 // Close implements Link. It never blocks: messages under way that arrive
 // within Linger are still delivered, the others are lost.
 func (l *memoryLink) Close() error {
-	network.Lock()
+	l.host.enter()
 	defer network.Unlock()
 	l.close(time.Now())
 	return nil
