@@ -84,8 +84,8 @@ func (b *Broker) Run(ctx context.Context) error {
 	defer stopping()
 	stop := context.AfterFunc(ctx, l.host.Wake)
 	defer stop()
-	l.run(ctx)
-	return l.close()
+	err = l.run(ctx)
+	return errors.Join(err, l.close())
 }
 
 // open binds both ports.

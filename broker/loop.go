@@ -40,6 +40,7 @@ type loop struct {
 	trimAt   time.Duration
 	most     int           // requests and ids held since memory was given back last
 	clock    time.Duration // read last
+	awaiting []awaiting    // those who wait for workers
 	warned   limiter
 
 	in     []link.Message
@@ -56,8 +57,8 @@ func (l *loop) now() time.Duration {
 }
 
 // run turns until ctx is done and what is held is finished, or the drain
-// time-out has come.
-func (l *loop) run(ctx context.Context) {
+// time-out has come. It returns an error if the links were closed under it.
+func (l *loop) run(ctx context.Context) error {
 	woke := l.now()
 	began := woke
 	var drainEnd time.Duration
@@ -72,12 +73,15 @@ func (l *loop) run(ctx context.Context) {
 			l.out = l.core.Leave(now, l.out)
 			l.deliver()
 			l.farewell(now + farewell)
-			return
+			return nil
 		}
+		l.tellAwaiting()
 		wait := l.wait(drainEnd)
 		slept := l.now()
 		woke = slept + wait
-		if err := l.host.Wait(wait); err != nil {
+		if err := l.host.Wait(wait); errors.Is(err, link.ErrClosed) {
+			return err
+		} else if err != nil {
 			l.cfg.Logger.Error().Err(err).Msg("waiting for messages failed")
 		}
 		worked := slept - began

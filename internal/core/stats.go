@@ -54,6 +54,14 @@ func (c *Core) Gauges() Gauges {
 		QueueBytes: c.queueBytes, ReplayBytes: c.replayBytes, Draining: c.draining}
 }
 
+// LiveWorkers returns how many live workers serve the service called name.
+func (c *Core) LiveWorkers(name string) int {
+	if s := c.services[name]; s != nil {
+		return s.live
+	}
+	return 0
+}
+
 // A ServiceInfo is how one service stands.
 type ServiceInfo struct {
 	Name    string

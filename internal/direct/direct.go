@@ -1,8 +1,10 @@
-// Package direct is the door through which package simtest calls a handler as
-// package worker does, without a worker around it. Both import it.
+// Package direct is the door through which the packages for users' tests reach
+// what has no public name: simtest calls a handler as package worker does,
+// without a worker around it, and brokertest waits for a broker's workers.
 package direct
 
 import (
+	"context"
 	"time"
 
 	"github.com/privateer-mq/privateer/internal/session"
@@ -18,3 +20,11 @@ import (
 //
 // Package worker sets it when it is initialised.
 var Call func(handler any, x *session.Run, deadline time.Time, over session.Cause) session.Result
+
+// AwaitWorkers blocks until enough, given the number of live workers of service
+// at broker, a *broker.Broker, says true. It is asked at the end of each turn of
+// the broker's loop, on the loop's goroutine. Errors: ctx's cause, and
+// broker.ErrNotRunning.
+//
+// Package broker sets it when it is initialised.
+var AwaitWorkers func(ctx context.Context, broker any, service string, enough func(live int) bool) error
