@@ -220,7 +220,7 @@ func TestDocumentedFieldsAndStates(t *testing.T) {
 	doc := document(t)
 	want := map[string][2]int{"LEASE": {extLease, 4}, "DIGEST": {extDigest, 8}, "ATTEMPT": {extAttempt, 4}, "RETRY_AFTER": {extRetryAfter, 4},
 		"CREDIT": {extCredit, 4}, "INSTANCE": {extInstance, 8}, "PART": {extPart, 4}, "SERVICE": {extService, 0}, "INTERVALS": {extIntervals, 16},
-		"LIMITS": {extLimits, 12}, "STREAM": {extStream, 16}, "HEADER": {MetaHeader, 0}, "TRACE": {MetaTrace, 0}, "ERROR_TEXT": {MetaErrorText, 0}, "ERROR_CODE": {MetaErrorCode, 0}}
+		"LIMITS": {extLimits, 12}, "STREAM": {extStream, 16}, "WAITED": {extWaited, 4}, "HEADER": {MetaHeader, 0}, "TRACE": {MetaTrace, 0}, "ERROR_TEXT": {MetaErrorText, 0}, "ERROR_CODE": {MetaErrorCode, 0}}
 	for _, r := range table(t, doc, "type", "field") {
 		size := 0
 		if r[2] != "any" && r[2] != "1 to 255" {

@@ -100,6 +100,7 @@ func fieldMistakes() []mistake {
 	return []mistake{
 		{"lease of 3 bytes", "request-worker-rerun", func(f [][]byte) [][]byte { f[0] = append(f[0][:63], 1, 0, 3, 0, 0, 1); return f }, ErrField, 0, 63, "extension field has the wrong size"},
 		{"credit twice", "heartbeat-worker", ext(5, 0, 4, 0, 0, 0, 4), ErrField, 0, 64, "extension field is there twice"},
+		{"waiting time never sent", "request-worker-rerun", put(77, ones[:4]...), ErrField, 0, 74, "waiting time is 4294967295 ms"},
 		{"lease never sent", "request-worker", put(66, ones[:4]...), ErrField, 0, 63, "lease is 4294967295 ms"},
 		{"retry-after never sent", "reply-overloaded-not-started", put(60, ones[:4]...), ErrField, 0, 57, "retry-after is 4294967295 ms"},
 		{"credit 4,097", "heartbeat-worker", put(60, 0, 0, 0x10, 1), ErrLimit, 0, 57, "credit over 4096"},

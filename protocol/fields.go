@@ -16,11 +16,12 @@ const (
 	extIntervals  = 9
 	extLimits     = 10
 	extStream     = 11
+	extWaited     = 12
 )
 
 // fieldBytes is the exact size of each hop-by-hop field; 0 is "any".
 var fieldBytes = [...]int{extLease: 4, extDigest: 8, extAttempt: 4, extRetryAfter: 4, extCredit: 4,
-	extInstance: 8, extPart: 4, extService: 0, extIntervals: 16, extLimits: 12, extStream: 16}
+	extInstance: 8, extPart: 4, extService: 0, extIntervals: 16, extLimits: 12, extStream: 16, extWaited: 4}
 
 // fieldsOf is the set of hop-by-hop fields that cmd has in direction d, one
 // bit for each type. The others are skipped like unknown ones, so that no peer
@@ -38,7 +39,7 @@ func fieldsOf(d Direction, cmd Command) uint16 {
 	case d == BackOut && cmd == Welcome:
 		return 1<<extIntervals | 1<<extLimits
 	case d == BackOut && cmd == Request:
-		return 1<<extLease | 1<<extDigest | 1<<extStream
+		return 1<<extLease | 1<<extDigest | 1<<extStream | 1<<extWaited
 	case d == FrontIn && (cmd == Request || cmd == Credit), d == BackIn && cmd == Reply, d == BackOut && cmd == Credit:
 		return 1 << extStream
 	}
@@ -140,6 +141,10 @@ func (m *Message) setField(typ byte, v []byte, at int) *Error {
 		m.Services = append(m.Services, v)
 	case extStream:
 		m.Stream = Stream{be.Uint64(v), be.Uint32(v[8:]), be.Uint32(v[12:])}
+	case extWaited:
+		if m.WaitedMS = be.Uint32(v); m.WaitedMS > DurationMSMax {
+			return fail(ErrField, 0, at, "waiting time is 4294967295 ms")
+		}
 	case extIntervals:
 		return m.setIntervals(&Intervals{be.Uint32(v), be.Uint32(v[4:]), be.Uint32(v[8:]), be.Uint32(v[12:])}, at)
 	case extLimits:

@@ -39,6 +39,7 @@ type Message struct {
 	Intervals    *Intervals // WELCOME; PONG, may be nil
 	Limits       *Limits    // WELCOME, PONG
 	Stream       Stream     // of a reply in parts: REQUEST, REPLY, CREDIT
+	WaitedMS     uint32     // broker's REQUEST: time in the queue before this attempt
 
 	// Meta are the end-to-end fields: user headers, trace context, error text.
 	// The broker hands them on untouched.
@@ -132,6 +133,7 @@ func AppendHeader(dst []byte, d Direction, m *Message) []byte {
 		dst = be.AppendUint64(appendField(dst, extStream, 16), v.Run)
 		dst = be.AppendUint32(be.AppendUint32(dst, v.Part), v.Grant)
 	}
+	dst = appendU32(dst, extWaited, m.WaitedMS)
 	return append(dst, m.Meta...)
 }
 

@@ -130,7 +130,7 @@ func randomMessage(r *rand.Rand, d Direction, cmd Command) Message {
 	case d == BackOut && cmd == Cancel:
 		m.Code = 1 + Code(r.UintN(4))
 	case d == BackOut && cmd == Request:
-		m.LeaseMS, m.Digest = r.Uint32N(DurationMSMax), r.Uint64()
+		m.LeaseMS, m.Digest, m.WaitedMS = r.Uint32N(DurationMSMax), r.Uint64(), r.Uint32N(DurationMSMax)
 	case cmd == Welcome:
 		m.Seq, m.Limits = 1, &Limits{r.Uint64() | 1, small(r)}
 		m.Intervals = &Intervals{1 + r.Uint32N(HeartbeatMSMax), 1 + r.Uint32N(LivenessMax), 1 + r.Uint32N(ReconnectMSMax), r.Uint32N(DurationMSMax)}

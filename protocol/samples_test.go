@@ -184,7 +184,7 @@ func brokerSamples() []sample {
 		Service: []byte("resize"), LeaseMS: 5000, Digest: digest, Body: frames("cat.png")}
 	rerun, once, replay, stream := req, req, req, withStream(req, Stream{Grant: 16})
 	stream.Flags = Partial
-	rerun.Number, rerun.Flags, rerun.LeaseMS, rerun.Meta = 2, MaybeRerun, 0, Meta(nil).AppendHeader("tenant", "blue")
+	rerun.Number, rerun.Flags, rerun.LeaseMS, rerun.WaitedMS, rerun.Meta = 2, MaybeRerun, 0, 1500, Meta(nil).AppendHeader("tenant", "blue")
 	once.Flags = AtMostOnce
 	replay.Flags, replay.Number, replay.Body = ReplayOnly, 4, nil
 	acks := []Acked{{ID: idA, Attempt: 1, Epoch: epochA, RemainingMS: 28000}, {ID: idB, Attempt: 2, Epoch: epochB, Superseded: true}}
@@ -192,7 +192,7 @@ func brokerSamples() []sample {
 		{"welcome", "link 1 stands: heartbeat 1 s, liveness 3, reconnect at most 2 s, keep replies 30 s", BackOut, Message{Command: Welcome, Epoch: epochA, SentMS: 50,
 			Link: 1, Seq: 1, Ack: 1, Intervals: &Intervals{1000, 3, 2000, 30000}, Limits: &Limits{1 << 20, FramesMax}}},
 		{"request-worker", "attempt 1, lease 5 s", BackOut, req},
-		{"request-worker-rerun", "attempt 2; an earlier one may have run; the lease is the deadline", BackOut, rerun},
+		{"request-worker-rerun", "attempt 2; an earlier one may have run; the lease is the deadline; it waited 1.5 s for this one", BackOut, rerun},
 		{"request-worker-once", "at most once", BackOut, once},
 		{"request-worker-stream", "it may be answered in parts, 16 of them before a CREDIT", BackOut, stream},
 		{"credit-worker", "8 parts of that run have come, 24 may", BackOut, Message{Command: Credit, ID: idA, Number: 1, Epoch: epochA, SentMS: 58, Link: 1, Seq: 3, Ack: 3, Stream: Stream{run, 8, 24}}},

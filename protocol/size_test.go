@@ -13,6 +13,7 @@ func TestHeaderSizes(t *testing.T) {
 		{"least", FrontIn, Message{Command: Ping}, HeaderBytesMin},
 		{"request of a client", FrontIn, Message{Command: Request, ID: idA, Number: 1, Instance: 1, Service: name}, 65},
 		{"request to a worker, with lease and digest", BackOut, Message{Command: Request, ID: idA, Number: 1, Epoch: 1, Link: 1, Seq: 1, Service: name, LeaseMS: 1, Digest: 1}, 83},
+		{"request to a worker, and for how long it waited", BackOut, Message{Command: Request, ID: idA, Number: 1, Epoch: 1, Link: 1, Seq: 1, Service: name, LeaseMS: 1, Digest: 1, WaitedMS: 1}, 90},
 		{"reply to a client", FrontOut, Message{Command: Reply, Code: OK, ID: idA, Number: 1, Attempt: 1}, 64},
 	} {
 		if got := len(AppendHeader(nil, c.d, &c.m)); got != c.want || got > 96 {

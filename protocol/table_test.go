@@ -45,7 +45,7 @@ func TestFieldsOfCommands(t *testing.T) {
 		FrontIn:  {Request: {extStream}, Credit: {extStream}},
 		FrontOut: {Pong: {extIntervals, extLimits}, Reply: {extAttempt, extRetryAfter, extStream}},
 		BackIn:   {Ready: {extCredit, extInstance, extPart, extService}, Heartbeat: {extCredit}, Reply: {extStream}},
-		BackOut:  {Welcome: {extIntervals, extLimits}, Request: {extLease, extDigest, extStream}, Credit: {extStream}},
+		BackOut:  {Welcome: {extIntervals, extLimits}, Request: {extLease, extDigest, extStream, extWaited}, Credit: {extStream}},
 	}
 	for d := FrontIn; d <= BackOut; d++ {
 		for c := Ping; c <= Disconnect; c++ {

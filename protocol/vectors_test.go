@@ -68,6 +68,7 @@ type vectorFields struct {
 	Credit       uint32            `json:"credit,omitempty"`
 	Part         uint32            `json:"part,omitempty"`
 	Stream       *vectorStream     `json:"stream,omitempty"`
+	WaitedMS     uint32            `json:"waited_ms,omitempty"`
 	Services     []string          `json:"services,omitempty"`
 	Intervals    *vectorIntervals  `json:"intervals,omitempty"`
 	Limits       *vectorLimits     `json:"limits,omitempty"`
@@ -259,7 +260,7 @@ func (v vector) message(t testing.TB) Message {
 	m.RemainingMS, m.SentMS, m.Link, m.Seq, m.Ack = f.RemainingMS, f.SentMS, f.Link, f.Seq, f.Ack
 	m.Instance, m.InterestMS, m.Service = u64(t, f.Instance), f.InterestMS, []byte(f.Service)
 	m.LeaseMS, m.Digest, m.Attempt, m.RetryAfterMS = f.LeaseMS, u64(t, f.Digest), f.Attempt, f.RetryAfterMS
-	m.Credit, m.Part = f.Credit, f.Part
+	m.Credit, m.Part, m.WaitedMS = f.Credit, f.Part, f.WaitedMS
 	if f.ID != "" {
 		m.ID = mustID(t, f.ID)
 	}

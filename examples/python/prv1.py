@@ -31,14 +31,14 @@ CODES = {(C2B, REQUEST): (0, 1, 2), (B2C, REPLY): ALLOWED, (W2B, REPLY): (1, 2, 
 HOP = {1: ("lease_ms", ">I"), 2: ("digest", "8s"), 3: ("attempt", ">I"),
        4: ("retry_after_ms", ">I"), 5: ("credit", ">I"), 6: ("instance", "8s"), 7: ("part", ">I"),
        8: ("services", None), 9: ("intervals", ">4I"), 10: ("limits", ">QI"),
-       11: ("stream", ">8sII")}
+       11: ("stream", ">8sII"), 12: ("waited_ms", ">I")}
 # What is legal where: the hop-by-hop fields, and what follows the header (sections 6 and 7).
 LEGAL = {C2B: {PING: ((), None), REQUEST: ((11,), "body"), CANCEL: ((), None),
                CREDIT: ((11,), None)},
          B2C: {PONG: ((9, 10), None), ACCEPTED: ((), None), REPLY: ((3, 4, 11), "body")},
          W2B: {READY: ((5, 6, 7, 8), "entries"), HEARTBEAT: ((5,), "entries"),
                REPLY: ((11,), "body"), PROGRESS: ((), None), DISCONNECT: ((), "entries")},
-         B2W: {WELCOME: ((9, 10), None), REQUEST: ((1, 2, 11), "body"), CANCEL: ((), None),
+         B2W: {WELCOME: ((9, 10), None), REQUEST: ((1, 2, 11, 12), "body"), CANCEL: ((), None),
                CREDIT: ((11,), None), ACK: ((), "acks"), HEARTBEAT: ((), "acks"),
                DISCONNECT: ((), None)}}
 FIXED = struct.Struct(">4sBBH16sIQII12sB")  # the header up to the service's length
@@ -57,8 +57,8 @@ class Message:
     def __init__(self, command, code=0, flags=0, id=bytes(16), number=0, epoch=0, remaining_ms=0,
                  sent_ms=0, instance=bytes(8), interest_ms=0, link=0, seq=0, ack=0, service="",
                  lease_ms=0, digest=bytes(8), attempt=0, retry_after_ms=0, credit=0, part=0,
-                 services=(), intervals=(), limits=(), stream=NO_STREAM, e2e=(), body=(),
-                 entries=(), acks=()):
+                 services=(), intervals=(), limits=(), stream=NO_STREAM, waited_ms=0, e2e=(),
+                 body=(), entries=(), acks=()):
         vars(self).update((k, v) for k, v in locals().items() if k != "self")
 
     def text(self, kind=ERROR_TEXT):
@@ -171,7 +171,8 @@ def check(d, m, where):
     no(d == C2B and c in (REQUEST, CREDIT, CANCEL) and not any(m.instance), 44, "instance is 0")
     no(back and not m.link and this != (B2W, DISCONNECT), 44, "link is 0")
     no(back and not m.seq and c != DISCONNECT, 48, "seq is 0")
-    no(NEVER in (m.lease_ms, m.retry_after_ms), where.get(1, where.get(4)), "no duration")
+    for kind in (1, 4, 12):
+        no(getattr(m, HOP[kind][0]) == NEVER, where.get(kind), "no duration")
     no(m.credit > 4096, where.get(5), "credit over 4,096", "limit")
     no(m.part > 1023, where.get(7), "more than 1,024 parts", "limit")
     no(c == READY and m.seq != m.part + 1 or c == WELCOME and m.seq != 1, 48, "wrong seq")

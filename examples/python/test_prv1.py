@@ -12,7 +12,7 @@ import prv1
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS = json.loads((ROOT / "protocol/testdata/vectors.json").read_text())
 NUMBERS = ("code flags number remaining_ms sent_ms interest_ms link seq ack lease_ms attempt "
-           "retry_after_ms credit part").split()
+           "retry_after_ms credit part waited_ms").split()
 INTERVALS = ("heartbeat_ms", "liveness", "reconnect_max_ms", "retention_ms")
 LIMITS = ("message_bytes_max", "frames_max")
 STATES = {state.name.lower().replace("_", "-"): state for state in prv1.State}

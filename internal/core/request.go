@@ -98,6 +98,7 @@ type rare struct {
 	rival     *worker  // runs it as well, as rivalRun
 	rivalRun  fence
 	again     time.Duration // backoff: when it is queued again
+	since     time.Duration // when it was queued last; 0: when it was accepted
 	doubt     time.Duration // by so much the deadline may be later: it was read just after this broker had stood still
 	body      [][]byte      // if it is too much for the slab
 	envelope  [][]byte      // of the first asker, if it is not bare

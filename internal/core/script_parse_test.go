@@ -276,6 +276,9 @@ func formatSend(o Output, a *actor) string {
 	if m.LeaseMS != 0 {
 		fmt.Fprintf(&b, " lease=%v", time.Duration(m.LeaseMS)*time.Millisecond)
 	}
+	if m.WaitedMS != 0 {
+		fmt.Fprintf(&b, " waited=%v", time.Duration(m.WaitedMS)*time.Millisecond)
+	}
 	if v := m.Stream; v != (protocol.Stream{}) {
 		fmt.Fprintf(&b, " run=%d/%d/%d", v.Run, v.Part, v.Grant)
 	}

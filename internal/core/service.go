@@ -1,6 +1,11 @@
 package core
 
-import "github.com/privateer-mq/privateer/protocol"
+import (
+	"cmp"
+	"time"
+
+	"github.com/privateer-mq/privateer/protocol"
+)
 
 // A service is a name that workers offer and requests ask for, and the queue
 // between them. It lives as long as it has requests or workers.
@@ -89,10 +94,22 @@ func (s *service) unqueue(r *request) {
 	}
 }
 
-func (c *Core) enqueueBack(r *request) {
+// queuedSince is when r was queued last.
+func (r *request) queuedSince() time.Duration { return cmp.Or(r.since, r.accepted) }
+
+// enterQueue puts r into the state queued. Most requests are queued once, when
+// they are accepted, and need no moment of their own for that.
+func (c *Core) enterQueue(r *request) {
 	r.enter(queued)
+	if c.now != r.accepted {
+		r.special().since = c.now
+	}
 	c.queued++
 	c.dispatch(r.svc)
+}
+
+func (c *Core) enqueueBack(r *request) {
+	c.enterQueue(r)
 	if r.alone {
 		r.svc.lone.pushBack(r)
 		return
@@ -101,9 +118,7 @@ func (c *Core) enqueueBack(r *request) {
 }
 
 func (c *Core) enqueueFront(r *request) {
-	r.enter(queued)
-	c.queued++
-	c.dispatch(r.svc)
+	c.enterQueue(r)
 	if r.alone {
 		r.svc.lone.pushBack(r) // among those that lost a worker: oldest loss first
 		return
@@ -316,6 +331,7 @@ func (c *Core) handOut(r *request, w *worker) {
 		Command: protocol.Request, Flags: flags, ID: r.id, Number: r.attempt, Epoch: c.cfg.Epoch,
 		RemainingMS: ms(r.deadline - c.now), LeaseMS: ms(lease), Digest: r.digest,
 		Service: r.svc.wire, Meta: r.meta(), Body: c.content(r), Stream: protocol.Stream{Grant: r.grant},
+		WaitedMS: uint32(min((c.now-r.queuedSince())/time.Millisecond, protocol.DurationMSMax)),
 	})
 }
 

@@ -22,6 +22,7 @@ type entry struct {
 	deadline  time.Duration
 	runEnds   time.Duration // when the handler's context ends: the deadline at its start
 	takenAt   time.Duration
+	waited    time.Duration // in the broker, before it was taken
 	movedAt   time.Duration // started, or last progress
 	toldAt    time.Duration // last PROGRESS sent
 	forgetAt  time.Duration // once acknowledged: when the id goes

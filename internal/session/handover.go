@@ -34,7 +34,7 @@ func (s *Session) handOver(now time.Duration, m *protocol.Message, left time.Dur
 	case s.held() >= protocol.EntriesMax || len(s.entries) >= s.cfg.IDsMax:
 		return s.decline(fenceOf(m), protocol.HandedBack, append(out, drop(DropOverCredit)))
 	}
-	e := &entry{takenAt: now, service: string(m.Service), body: m.Body, meta: m.Meta}
+	e := &entry{takenAt: now, waited: time.Duration(m.WaitedMS) * time.Millisecond, service: string(m.Service), body: m.Body, meta: m.Meta}
 	e.adopt(m, now+left)
 	list := &s.waiting
 	if s.paused {

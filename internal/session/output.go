@@ -65,6 +65,7 @@ type Run struct {
 	Meta       protocol.Meta
 	MaybeRerun bool
 	Deadline   time.Duration // on the clock that is passed in
+	Waited     time.Duration // in the broker's queue, and since then here
 }
 
 // A Cause says why a run's context is cancelled.

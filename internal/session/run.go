@@ -39,6 +39,7 @@ func (s *Session) StartNext(now time.Duration, out []Output) []Output {
 	out = append(out, Output{Kind: Start, Fence: e.Fence, Run: &Run{
 		Fence: e.Fence, Service: e.service, Frames: e.body, Meta: e.meta,
 		MaybeRerun: e.flags.Has(protocol.MaybeRerun), Deadline: e.deadline,
+		Waited: e.waited + now - e.takenAt,
 	}})
 	e.body, e.meta = nil, nil
 	s.openStream(e)
