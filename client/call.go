@@ -158,6 +158,9 @@ func (l *loop) spec(r *Request) (calls.Call, *Error) {
 		}
 		s.Meta = s.Meta.AppendHeader(h.Key, h.Value)
 	}
+	if why := addTrace(&s.Meta, r.Trace); why != "" {
+		return invalid("%s", why)
+	}
 	if !s.FromCaller {
 		id, err := l.ids.next()
 		if err != nil {

@@ -50,8 +50,12 @@ type Request struct {
 	Body []byte
 	// Frames are the request's frames, where there is not just one.
 	Frames [][]byte
-	// Headers go to the handler as they are. At most 8 KiB together.
+	// Headers go to the handler as they are. At most 8 KiB together, and with Trace.
 	Headers []Header
+	// Trace is a W3C traceparent, for the handler (worker.Request.Trace). At
+	// most 255 bytes of ASCII, without spaces; otherwise it is not looked at.
+	// Package tracing sets it.
+	Trace string
 	// ID names the request. Zero, the usual case: a fresh UUIDv7. A caller who
 	// was restarted takes up its request again by giving its id.
 	ID protocol.ID

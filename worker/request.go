@@ -19,13 +19,23 @@ type Request struct {
 	MaybeRerun bool      // an earlier attempt may have run
 	Deadline   time.Time // when the outcome is EXPIRED; ctx ends then
 
+	// Waited is for how long the request had waited when its handler was
+	// started: since the broker queued it last, and then here for a free handler.
+	// In steps of 1 ms, without what it was under way; 0 from a broker that does
+	// not say. Waits before an earlier attempt, and for a retry, are not in it.
+	Waited time.Duration
+	// Trace is the W3C traceparent that the client gave, as it gave it: it may
+	// be malformed. Empty if it gave none. Package tracing reads it.
+	Trace string
+
 	run *run // nil in a Request that no worker made
 }
 
 func newRequest(x *session.Run, deadline time.Time, r *run) *Request {
 	q := &Request{
 		ID: x.ID, Service: x.Service, Frames: x.Frames, Attempt: int(x.Attempt),
-		MaybeRerun: x.MaybeRerun, Deadline: deadline, run: r,
+		MaybeRerun: x.MaybeRerun, Deadline: deadline,
+		Waited: x.Waited, Trace: x.Meta.Get(protocol.MetaTrace), run: r,
 	}
 	for k, v := range x.Meta.Headers() {
 		q.Headers = append(q.Headers, Header{k, v})

@@ -108,7 +108,7 @@ func TestRequestAndHeaders(t *testing.T) {
 		}))
 		b.welcome()
 		meta := protocol.Meta(nil).AppendHeader("tenant", "x").Append(protocol.MetaTrace, "00-trace").AppendHeader("tenant", "y")
-		b.hand(&protocol.Message{ID: protocol.ID{1}, Number: 3, Flags: protocol.MaybeRerun, RemainingMS: 5000, Meta: meta,
+		b.hand(&protocol.Message{ID: protocol.ID{1}, Number: 3, Flags: protocol.MaybeRerun, RemainingMS: 5000, WaitedMS: 1500, Meta: meta,
 			Body: [][]byte{[]byte("one"), []byte("two")}})
 		m := b.reply(1, protocol.OK)
 		if m.Number != 3 {
@@ -123,7 +123,7 @@ func TestRequestAndHeaders(t *testing.T) {
 		}
 		if got.Attempt != 3 || !got.MaybeRerun || got.Service != "default" || string(got.Body()) != "one" || len(got.Frames) != 2 ||
 			!slices.Equal(got.Headers, []worker.Header{{Key: "tenant", Value: "x"}, {Key: "tenant", Value: "y"}}) ||
-			got.Deadline.Sub(b.start) != 5*time.Second {
+			got.Deadline.Sub(b.start) != 5*time.Second || got.Waited != 1500*time.Millisecond || got.Trace != "00-trace" {
 			t.Errorf("request %+v", got)
 		}
 		w.leave(b)
