@@ -42,6 +42,7 @@ type Broker struct {
 	peers   uint64 // clients and workers ever made
 	clients []io.Closer
 	workers []*Worker
+	closed  bool
 }
 
 // A process is one run of the broker or of a worker.
@@ -83,6 +84,7 @@ func New(t testing.TB, options ...Option) *Broker {
 // start starts the broker, with b.mu held.
 func (b *Broker) start() {
 	b.t.Helper()
+	b.mustBeOpen()
 	p := &process{Process: link.NewProcess(), ended: make(chan struct{})}
 	cfg := b.cfg
 	cfg.Frontends, cfg.Backends = []string{p.Endpoint(b.front)}, []string{p.Endpoint(b.back)}
@@ -119,7 +121,7 @@ func (b *Broker) close() {
 	b.t.Helper()
 	b.mu.Lock()
 	clients, workers := b.clients, b.workers
-	b.clients, b.workers = nil, nil
+	b.clients, b.workers, b.closed = nil, nil, true
 	b.mu.Unlock()
 	b.Thaw() // or clients would wait for its answer
 	for _, c := range clients {
@@ -201,22 +203,30 @@ func (b *Broker) PipelineConfig(cfg client.Config) *client.Pipeline {
 // connect makes a client of either kind.
 func connect[C io.Closer](b *Broker, cfg client.Config, open func(client.Config) (C, error)) C {
 	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.mustBeOpen()
 	cfg.Brokers = []string{b.front + b.query()}
 	c, err := open(cfg)
 	if err != nil {
 		b.t.Fatalf("brokertest: %v", err)
 		return c
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.clients = append(b.clients, c)
 	return c
 }
 
-// query is what the next client or worker adds to its endpoint.
+// mustBeOpen ends the test where the Cleanup has begun: what is made or started
+// now would be left behind. b.mu is held.
+func (b *Broker) mustBeOpen() {
+	b.t.Helper()
+	if b.closed {
+		b.t.Fatalf("brokertest: the test is over: nothing can be started any more")
+	}
+}
+
+// query is what the next client or worker adds to its endpoint, with b.mu held.
 func (b *Broker) query() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.peers++
 	return b.network.query(b.peers)
 }

@@ -322,6 +322,12 @@ func TestFailures(t *testing.T) {
 			"loss=2 is not a probability": func(e *example) {
 				brokertest.New(e, brokertest.WithNetwork(brokertest.Network{Loss: 2})).Client()
 			},
+			"the test is over": func(e *example) {
+				b := brokertest.New(e)
+				b.Worker("s", slow("", nil)).Kill()
+				e.clean()
+				b.Worker("s", slow("", nil))
+			},
 			"has ended by itself": func(e *example) {
 				b := brokertest.New(e, brokertest.WithNetwork(brokertest.Network{Loss: 2}))
 				b.Worker("s", slow("", nil))

@@ -54,17 +54,19 @@ func (b *Broker) Worker(service string, h worker.Handler) *Worker {
 func (b *Broker) WorkerConfig(cfg worker.Config, h worker.Handler) *Worker {
 	b.t.Helper()
 	cfg.Services = slices.Clone(cfg.Services)
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	cfg.Brokers = []string{b.back + b.query()}
 	w := &Worker{b: b, cfg: cfg, handler: h}
 	w.start()
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.workers = append(b.workers, w)
 	return w
 }
 
+// start starts the worker, with b.mu held.
 func (w *Worker) start() {
 	w.b.t.Helper()
+	w.b.mustBeOpen()
 	r := &run{process: process{Process: link.NewProcess(), ended: make(chan struct{})}, handler: w.handler,
 		back: make(chan struct{}, 1), running: map[*worker.Request]context.CancelCauseFunc{}}
 	cfg := w.cfg
@@ -200,7 +202,11 @@ func (w *Worker) Stop() error {
 func (w *Worker) Restart() {
 	w.b.t.Helper()
 	w.Kill()
-	w.start()
+	w.b.mu.Lock()
+	defer w.b.mu.Unlock()
+	if w.newest().hasEnded() { // nobody else was faster
+		w.start()
+	}
 }
 
 // Running reports whether the worker runs, frozen or not: it was neither killed

@@ -70,6 +70,13 @@ func Retry(err error) error {
 	return &retryError{err}
 }
 
+// IsRetry reports whether err asks for a retry, as one that Retry has made does:
+// for handlers around others, which want to tell outcomes apart.
+func IsRetry(err error) bool {
+	var retry *retryError
+	return errors.As(err, &retry)
+}
+
 // A RejectError is the outcome FAILED with a code of the handler's own. The
 // client sees both texts.
 type RejectError struct {
