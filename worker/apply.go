@@ -45,6 +45,7 @@ func (l *loop) apply(now time.Duration, p *peer) {
 		case session.Done:
 			p.done = true
 			l.unacked += o.Count
+			l.hook(p, &o)
 		}
 	}
 	clear(l.out)
@@ -127,6 +128,7 @@ func (l *loop) startRun(p *peer, x *session.Run) {
 
 // report counts and logs one change of state.
 func (l *loop) report(p *peer, o *session.Output) {
+	l.hook(p, o)
 	c := &l.w.counters
 	c.events[o.Event].Add(1)
 	if o.Event == session.Answered {

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -102,5 +101,3 @@ func (c *Config) validateServices() error {
 	}
 	return nil
 }
-
-var errNoHandler = errors.New("worker.New: handler is nil")

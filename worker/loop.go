@@ -34,6 +34,7 @@ type peer struct {
 	everOpen bool
 	away     bool                // its loss was logged, and it is not back
 	sent     []*protocol.Message // put into link since the last flush
+	joined   bool                // Hooks.Joined was told, and not Lost since
 	log      zerolog.Logger
 }
 

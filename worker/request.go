@@ -37,6 +37,7 @@ func newRequest(x *session.Run, deadline time.Time, r *run) *Request {
 		MaybeRerun: x.MaybeRerun, Deadline: deadline,
 		Waited: x.Waited, Trace: x.Meta.Get(protocol.MetaTrace), run: r,
 	}
+	r.request = q
 	for k, v := range x.Meta.Headers() {
 		q.Headers = append(q.Headers, Header{k, v})
 	}

@@ -38,6 +38,7 @@ type run struct {
 	sending sync.Mutex  // one part at a time
 	taken   chan error  // has room for one: what became of that part; nil before the first
 	parts   [][]byte    // of a run without a worker, for its end
+	request *Request
 
 	// The loop's own.
 	fence   session.Fence

@@ -60,8 +60,8 @@ type Worker struct {
 // New makes a worker. The error names the field of cfg that is out of bounds.
 // cfg's slices are copied.
 func New(cfg Config, h Handler) (*Worker, error) {
-	if h == nil {
-		return nil, errNoHandler
+	if err := prepare(&cfg, h); err != nil {
+		return nil, err
 	}
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
@@ -99,7 +99,7 @@ type Config struct {
 	// Default: tcp://127.0.0.1:5556.
 	Brokers []string
 	// Services are the names of the services offered, 1 to 256.
-	// Default: "default".
+	// Default: those of the handler, if it is a *Mux; "default" otherwise.
 	Services []string
 	// Concurrency is how many handlers run at a time, and how many requests
 	// each broker may hand over. Range 1 to 4096; default 1.
@@ -116,6 +116,8 @@ type Config struct {
 	// RetainBytes bounds the bodies of acknowledged replies, kept for a broker
 	// that comes back and asks again. Default 16 MiB.
 	RetainBytes int64
+	// Hooks are told what becomes of the links. Default: none.
+	Hooks Hooks
 	// Logger takes the worker's log. Its zero value is silent.
 	Logger zerolog.Logger
 }
