@@ -32,7 +32,8 @@ type Call struct {
 
 	// The loop's alone.
 	started bool
-	early   bool // ctx ended before the loop had seen the call
+	early   bool   // ctx ended before the loop had seen the call
+	why     string // another try follows, for Hooks.Retry
 }
 
 // Done is closed when the outcome is there.
@@ -190,6 +191,7 @@ func (l *loop) outcome(c *Call, o *calls.Outcome) {
 		broker = l.cfg.Brokers[o.Broker]
 	}
 	l.stats.ended(o)
+	l.hookOutcome(c, o, broker)
 	l.leave()
 	if o.Code != protocol.OK {
 		var cause error

@@ -27,6 +27,8 @@ type Config struct {
 	// MaxMessage bounds one frame of a reply, in bytes; a broker that sends a
 	// larger one is disconnected from. Default 64 MiB.
 	MaxMessage int64
+	// Hooks are told of connections, retries and outcomes. Default: none.
+	Hooks Hooks
 	// Logger takes the client's log. Its zero value is silent.
 	Logger zerolog.Logger
 }

@@ -231,10 +231,12 @@ func (l *loop) receive() (again bool) {
 			switch l.read[i].Kind {
 			case link.Connected:
 				l.log.Debug().Str("broker", l.cfg.Brokers[k.broker]).Msg("connected")
+				l.hookLink(k, true)
 				l.do(l.machine.Connected(l.at, k.id, l.out))
 			case link.Disconnected:
 				l.log.Debug().Str("broker", l.cfg.Brokers[k.broker]).Msg("disconnected")
 				l.stats.Disconnects++
+				l.hookLink(k, false)
 				l.do(l.machine.Disconnected(l.at, k.id, l.out))
 			}
 		}
@@ -341,5 +343,6 @@ func (l *loop) send(o calls.Output) bool {
 		return false
 	}
 	l.stats.sent(o.Message.Command)
+	l.hookSent(&o)
 	return true
 }

@@ -52,6 +52,7 @@ func (s *Stats) sent(c protocol.Command) {
 
 // event counts and logs what the state machine reports.
 func (l *loop) event(o calls.Output) {
+	l.hookEvent(&o)
 	e := l.log.Debug()
 	switch o.Event {
 	case calls.TryTimedOut:

@@ -20,7 +20,7 @@ import (
 // theirs. An endpoint mem://name is one within the process.
 func serve(name string, cfg worker.Config, h worker.Handler) (p *client.Pipeline, stop func()) {
 	front, back := "mem://"+name+"-front", "mem://"+name+"-back"
-	b, err := broker.New(broker.Config{Frontends: []string{front}, Backends: []string{back}, 
+	b, err := broker.New(broker.Config{Frontends: []string{front}, Backends: []string{back},
 		Heartbeat: 20 * time.Millisecond, Liveness: 100})
 	check(err)
 	cfg.Brokers = []string{back}
