@@ -26,6 +26,8 @@ require (
 	go.opentelemetry.io/otel/metric v1.47.0 // indirect
 )
 
+require github.com/coreos/go-systemd/v22 v22.7.0
+
 require (
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/beorn7/perks v1.0.1 // indirect

@@ -31,13 +31,14 @@ var ErrNoRoom = errors.New("broker: the queue is full")
 // A Broker is one broker. Its methods are safe for concurrent use. Run may be
 // called once.
 type Broker struct {
-	cfg   Config
-	ran   atomic.Bool
-	ready chan struct{} // closed when both ports are bound
-	done  chan struct{} // closed when Run has ended
-	asks  chan func(*loop)
-	host  atomic.Pointer[link.Host]
-	addrs atomic.Pointer[[2]string]
+	cfg    Config
+	ran    atomic.Bool
+	ready  chan struct{} // closed when both ports are bound
+	drains chan struct{} // closed when Run has been told to end
+	done   chan struct{} // closed when Run has ended
+	asks   chan func(*loop)
+	host   atomic.Pointer[link.Host]
+	addrs  atomic.Pointer[[2]string]
 
 	// For the admin listener.
 	admin    atomic.Pointer[admin]
@@ -57,7 +58,7 @@ func New(cfg Config) (*Broker, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	b := &Broker{cfg: cfg, ready: make(chan struct{}), done: make(chan struct{}), asks: make(chan func(*loop), 64)}
+	b := &Broker{cfg: cfg, ready: make(chan struct{}), drains: make(chan struct{}), done: make(chan struct{}), asks: make(chan func(*loop), 64)}
 	if cfg.Admin != "" {
 		b.metrics, b.page = newMetrics(b), adminpage.Handler()
 	}
@@ -80,7 +81,10 @@ func (b *Broker) Run(ctx context.Context) error {
 		return err
 	}
 	defer b.admin.Load().close() // last of all
-	stopping := context.AfterFunc(ctx, func() { b.stopping.Store(true) })
+	stopping := context.AfterFunc(ctx, func() {
+		b.stopping.Store(true)
+		close(b.drains)
+	})
 	defer stopping()
 	stop := context.AfterFunc(ctx, l.host.Wake)
 	defer stop()
@@ -132,6 +136,10 @@ func (b *Broker) open() (*loop, error) {
 
 // Ready is closed once both ports are bound.
 func (b *Broker) Ready() <-chan struct{} { return b.ready }
+
+// Draining is closed once the broker begins to drain: Run's context is done, or
+// the admin listener was asked to. It is not closed where Run ends by an error.
+func (b *Broker) Draining() <-chan struct{} { return b.drains }
 
 // Addrs are the endpoints bound last, for clients and for workers, with the
 // port filled in where 0 was asked for. Empty before Ready.

@@ -79,7 +79,9 @@ func (c *brokerCommand) Run() error {
 	}
 	ctx, stop := untilSignal(func() { sayDraining(log) }, func() { endNow(log) })
 	defer stop()
+	end := tellSystemd(b, log)
 	err = b.Run(ctx)
+	end()
 	if err != nil && ctx.Err() == nil {
 		return usage(asFlag(c, err)) // it could not bind, or lost what it was bound to
 	}
