@@ -45,6 +45,9 @@ RUN apt-get update \
 
 COPY --from=build /out/privateer /usr/local/bin/privateer
 
+# For what a broker writes: an ipc:// endpoint, or the token of docker-compose.yml.
+RUN install -d -o 65532 -g 65532 /run/privateer
+
 # A number, so that a cluster can see that it is not root.
 USER 65532:65532
 ENTRYPOINT ["privateer"]

@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build demo test sim mutants lint fuzz bench bench-peers microbench chaos chaos-ci chaos-long compose-test clean
+.PHONY: help deps build demo test sim mutants lint fuzz bench bench-peers microbench chaos chaos-ci chaos-long compose-test deploy-test clean
 
 GO           ?= go
 VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -100,6 +100,9 @@ chaos-long: deps ## all scenarios of faults for three minutes each
 
 compose-test: ## play kill and restart on real containers (needs a Docker engine)
 	scripts/compose-test
+
+deploy-test: ## try the systemd units, the Prometheus rules and the dashboard's queries on the real programs
+	@scripts/deploy-test
 
 clean: ## remove what make built
 	rm -rf bin .tools coverage.out

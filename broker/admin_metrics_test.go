@@ -22,7 +22,7 @@ import (
 
 // TestMetrics: each is there, and those that documents name exist.
 func TestMetrics(t *testing.T) {
-	a := startAdmin(t, broker.Config{})
+	a := startAdmin(t, broker.Config{MaxIDs: 50, MaxPeers: 4, MaxServices: 10})
 	stop := a.worker(worker.Config{Services: []string{"echo"}}, worker.HandlerFunc(func(_ context.Context, r *worker.Request) ([]byte, error) { return r.Body(), nil }))
 	defer stop()
 	p := a.pipeline(client.Config{})
@@ -37,6 +37,8 @@ func TestMetrics(t *testing.T) {
 		`privateer_request_wait_seconds_count{service="echo"} 1`, `privateer_workers{state="up"} 1`, `privateer_service_workers{service="echo"} 1`,
 		`privateer_late_replies_total 0`, `privateer_false_suspicions_total 0`, `privateer_replays_total 0`, `privateer_undeliverable_total 0`,
 		`privateer_dead_letters 0`, `privateer_draining 0`,
+		`privateer_refused_total{outcome="overloaded"} 0`, `privateer_bound_used_ratio{bound="requests"} 0`, `privateer_bound_used_ratio{bound="bytes"} 0`,
+		`privateer_bound_used_ratio{bound="ids"} 0.02`, `privateer_bound_used_ratio{bound="workers"} 0.25`, `privateer_bound_used_ratio{bound="services"} 0.1`,
 	} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("no line %s", line)

@@ -138,6 +138,7 @@ var (
 	descIDs         = desc("ids", "Ids of finished requests that are remembered.")
 	descParts       = desc("parts_total", "Parts of replies that were handed on.")
 	descBusy        = desc("loop_busy_ratio", "Part of the last ten seconds in which the loop worked.")
+	descBound       = desc("bound_used_ratio", "How much of a bound is used, 0 to 1: requests (--max-queue), bytes (--max-queue-bytes), ids, workers (--max-peers), services.", "bound")
 	descDraining    = desc("draining", "1 while the broker drains.")
 )
 
@@ -176,7 +177,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	for code, n := range v.counters.Refused {
-		if n > 0 {
+		if n > 0 || protocol.Code(code) == protocol.Overloaded { // a rate needs a 0 to begin with
 			count(descRefused, n, strings.ToLower(protocol.Code(code).String()))
 		}
 	}
@@ -191,6 +192,16 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	gauge(descIDs, float64(v.gauges.IDs))
 	gauge(descBusy, v.busy)
 	gauge(descDraining, number(v.gauges.Draining))
+	cfg, g := &c.b.cfg, &v.gauges
+	for bound, used := range map[string]float64{
+		"requests": float64(g.Open) / float64(cfg.MaxQueue),
+		"bytes":    float64(g.QueueBytes) / float64(cfg.MaxQueueBytes),
+		"ids":      float64(g.IDs+g.Open) / float64(cfg.MaxIDs),
+		"workers":  float64(g.Workers) / float64(cfg.MaxPeers),
+		"services": float64(g.Services) / float64(cfg.MaxServices),
+	} {
+		gauge(descBound, used, bound)
+	}
 }
 
 func number(b bool) float64 {
