@@ -12,6 +12,7 @@ import (
 	"net/http/pprof"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -45,7 +46,7 @@ func openAdmin(b *Broker) (*admin, error) {
 	if b.cfg.AdminTokenFile != "" {
 		text, err := os.ReadFile(b.cfg.AdminTokenFile)
 		if err != nil {
-			return nil, fmt.Errorf("broker: Config.AdminTokenFile: %w", err)
+			return nil, fmt.Errorf("broker: Config.AdminTokenFile: %w: name a file that this user can read, with a token of 16 characters or more", err)
 		}
 		if a.token = bytes.TrimSpace(text); len(a.token) < 16 {
 			return nil, fmt.Errorf("broker: Config.AdminTokenFile: %s holds %d characters; a token has at least 16", b.cfg.AdminTokenFile, len(a.token))
@@ -53,11 +54,11 @@ func openAdmin(b *Broker) (*admin, error) {
 	}
 	l, err := net.Listen("tcp", b.cfg.Admin)
 	if err != nil {
-		return nil, fmt.Errorf("broker: Config.Admin: %w", err)
+		return nil, fmt.Errorf("broker: Config.Admin: %w", listenError(b.cfg.Admin, err))
 	}
 	if a.loopback = l.Addr().(*net.TCPAddr).IP.IsLoopback(); !a.loopback && len(a.token) == 0 {
 		l.Close()
-		return nil, fmt.Errorf("broker: Config.Admin: %s can be reached from other machines: that needs Config.AdminTokenFile", b.cfg.Admin)
+		return nil, fmt.Errorf("broker: Config.Admin: %s can be reached from other machines: that needs a token, Config.AdminTokenFile; or listen on 127.0.0.1", b.cfg.Admin)
 	}
 	a.listener = &limited{Listener: l, places: make(chan struct{}, adminConnsMax)}
 	a.server = &http.Server{Handler: a.routes(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
@@ -68,6 +69,24 @@ func openAdmin(b *Broker) (*admin, error) {
 		}
 	}()
 	return a, nil
+}
+
+// listenError says what to do about it.
+func listenError(address string, err error) error {
+	var call *os.SyscallError
+	if !errors.As(err, &call) {
+		return fmt.Errorf("%q is not an address to listen on: %w: write HOST:PORT, such as 127.0.0.1:5580", address, err)
+	}
+	advice := ""
+	switch {
+	case errors.Is(call.Err, syscall.EADDRINUSE):
+		advice = ": another program listens there; stop it, or choose another port"
+	case errors.Is(call.Err, syscall.EADDRNOTAVAIL):
+		advice = ": this machine has no such address; write one of its own"
+	case errors.Is(call.Err, syscall.EACCES):
+		advice = ": not permitted; choose a port from 1024 up"
+	}
+	return fmt.Errorf("bind %s: %w%s", address, call.Err, advice)
 }
 
 // close ends the listener, last of all.

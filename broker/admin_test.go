@@ -273,7 +273,7 @@ func TestAdminConfig(t *testing.T) {
 	for name, c := range map[string]broker.Config{
 		"AdminTokenFile":           {Admin: "127.0.0.1:0", AdminTokenFile: filepath.Join(t.TempDir(), "none")},
 		"at least 16":              {Admin: "127.0.0.1:0", AdminTokenFile: short},
-		"needs Config.Admin":       {Admin: "0.0.0.0:0"},
+		"needs a token":            {Admin: "0.0.0.0:0"},
 		"address already in use":   {Admin: taken.Addr().String()},
 		"Config.RecorderSteps is ": {RecorderSteps: -1},
 	} {

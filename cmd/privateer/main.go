@@ -100,9 +100,10 @@ func newParser(target any, resolver kong.Resolver) (*kong.Kong, error) {
 // How the libraries begin an error, and one about a field of their Config; and
 // where a word begins in such a name.
 var (
-	libraryName  = regexp.MustCompile(`^(broker|worker|client): `)
-	libraryField = regexp.MustCompile(`^(?:Config\.)?([A-Z][A-Za-z]*)(?:\[\d+\])?\b`)
-	wordStart    = regexp.MustCompile(`([a-z])([A-Z])`)
+	libraryName   = regexp.MustCompile(`^(broker|worker|client): `)
+	libraryField  = regexp.MustCompile(`^(?:Config\.)?([A-Z][A-Za-z]*)(?:\[\d+\])?\b`)
+	libraryConfig = regexp.MustCompile(`\bConfig\.[A-Z][A-Za-z]*`) // a field that is named later on
+	wordStart     = regexp.MustCompile(`([a-z])([A-Z])`)
 )
 
 // asFlag leaves out the library's name, which the command has said already, and
@@ -114,12 +115,19 @@ func asFlag(command any, err error) error {
 		fields := reflect.TypeOf(command).Elem()
 		for _, name := range []string{m[1], strings.TrimSuffix(m[1], "s")} {
 			if _, ok := fields.FieldByName(name); ok {
-				flag := strings.ToLower(wordStart.ReplaceAllString(name, "$1-$2"))
-				return errors.New("--" + flag + strings.TrimPrefix(text, m[0]))
+				text = flagOf(name) + strings.TrimPrefix(text, m[0])
+				break
 			}
 		}
 	}
-	return errors.New(text)
+	return errors.New(libraryConfig.ReplaceAllStringFunc(text, func(field string) string {
+		return flagOf(strings.TrimPrefix(field, "Config."))
+	}))
+}
+
+// flagOf is the flag for a field of a library's Config.
+func flagOf(field string) string {
+	return "--" + strings.ToLower(wordStart.ReplaceAllString(field, "$1-$2"))
 }
 
 // parseError is what is worth saying of kong's error, with what to do about it.

@@ -150,8 +150,8 @@ func bindError(t target, err error) error {
 		advice = ": another socket listens there; stop it, or choose another port"
 	case zmq4.EADDRNOTAVAIL, zmq4.Errno(syscall.ENODEV):
 		advice = ": this machine has no such address; write one of its own, or * for all"
-	case zmq4.Errno(syscall.EACCES):
-		advice = ": not permitted; choose a port from 1024 up, or a directory that can be written to"
+	case zmq4.Errno(syscall.EACCES), zmq4.Errno(syscall.EPERM), zmq4.Errno(syscall.EROFS):
+		advice = ": not permitted; choose a port from 1024 up, or a directory that this user can write to"
 	case zmq4.Errno(syscall.ENOENT):
 		advice = ": the directory does not exist; create it first"
 	}

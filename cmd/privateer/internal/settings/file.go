@@ -157,12 +157,16 @@ func readBounded(path string) ([]byte, error) {
 		if errors.As(err, &pe) {
 			err = pe.Err
 		}
-		return nil, fmt.Errorf("config file %s: %w", path, err)
+		return nil, fmt.Errorf("config file %s: %w: name one that is there and that this user can read, or leave --config out", path, err)
 	}
 	defer r.Close()
 	text, err := io.ReadAll(io.LimitReader(r, fileBytesMax+1))
 	if err != nil {
-		return nil, fmt.Errorf("config file %s: cannot be read: %w", path, err)
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err // the path has been said
+		}
+		return nil, fmt.Errorf("config file %s: cannot be read: %w: name a file in YAML", path, err)
 	}
 	if len(text) > fileBytesMax {
 		return nil, fmt.Errorf("config file %s: larger than 1 MiB", path)
