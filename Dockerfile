@@ -41,7 +41,7 @@ FROM debian:trixie-slim
 
 RUN apt-get update \
  && apt-get install -y --no-install-recommends libzmq5 \
- && rm -rf /var/lib/apt/lists/*
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 
 COPY --from=build /out/privateer /usr/local/bin/privateer
 

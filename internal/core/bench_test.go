@@ -147,3 +147,30 @@ func memoryQueued(n int) float64 {
 	runtime.KeepAlive(m)
 	return each
 }
+
+// BenchmarkMemoryIDs prints the bytes that one remembered id costs, besides the
+// replies that are kept.
+func BenchmarkMemoryIDs(b *testing.B) {
+	for range b.N {
+		b.ReportMetric(memoryIDs(1_000_000), "B/id")
+	}
+}
+
+func memoryIDs(n int) float64 {
+	m := newMill(1, 1, 1)
+	m.ask(0, 0)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for range n {
+		m.turn(0, 1)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	each := float64(int64(after.HeapAlloc)-int64(before.HeapAlloc)-m.c.done.kept.bytes) / float64(n)
+	if m.c.done.size() != n {
+		panic(fmt.Sprintf("%d ids are remembered of %d", m.c.done.size(), n))
+	}
+	runtime.KeepAlive(m)
+	return each
+}
