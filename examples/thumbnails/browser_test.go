@@ -197,7 +197,7 @@ func TestPage(t *testing.T) {
 	p.until(row("good.jpg") + `.innerText.includes("Started again on another worker (1×).")`)
 	p.until(fmt.Sprintf(`%s.querySelector("progress").value > %v`, row("good.jpg"), seen))
 	for _, name := range []string{"good.jpg", hostile} {
-		p.until(row(name) + `.className === "done" && [...` + row(name) + `.querySelectorAll("img")].map((img) => img.naturalWidth).join() === "640,320,96"`)
+		p.until(row(name) + `.className === "done" && [...` + row(name) + `.querySelectorAll("img")].map((img) => img.naturalWidth).join() === "480,240,96"`)
 	}
 	if says := eval[string](p, row("good.jpg")+`.innerText`); strings.Contains(says, "kill -9") || !strings.Contains(says, "Started again") {
 		t.Errorf("done, it says %s", says)

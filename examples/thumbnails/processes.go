@@ -37,18 +37,19 @@ func (a *allCommand) Run(ctx context.Context) error {
 	defer running.Wait()
 	defer fail(nil)
 	// keep blocks until the process is ready. What its first line says goes to
-	// into: where it listens if it was given port 0. So does the one after it.
+	// into: if it was given port 0, the one after it must listen where it did.
 	keep := func(args func() []string, format string, into ...any) {
 		ready := make(chan struct{})
 		running.Go(func() {
 			for first := true; ctx.Err() == nil; first = false {
-				err := run(ctx, args(), func(line string) error {
+				err := run(ctx, args(), func(line string) {
 					if !first {
-						return nil
+						return
 					}
-					defer close(ready)
-					_, err := fmt.Sscanf(line, format, into...)
-					return err
+					if _, err := fmt.Sscanf(line, format, into...); err != nil {
+						fail(fmt.Errorf("%s says %q: %w", args()[0], line, err))
+					}
+					close(ready)
 				})
 				if err != nil {
 					fail(err)
@@ -82,7 +83,7 @@ func (a *allCommand) Run(ctx context.Context) error {
 // run runs this program with other arguments until it ends, or ctx does, and
 // shows its output. Its first line, which says that it is ready, goes to ready.
 // An error says that it did not get as far as that.
-func run(ctx context.Context, args []string, ready func(line string) error) error {
+func run(ctx context.Context, args []string, ready func(line string)) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -102,14 +103,14 @@ func run(ctx context.Context, args []string, ready func(line string) error) erro
 		return err
 	}
 	lines := bufio.NewScanner(stdout)
-	notReady := fmt.Errorf("%s does not start", args[0]) // it has said why
-	if lines.Scan() {
-		notReady = ready(lines.Text())
-		for more := true; more; more = lines.Scan() {
-			fmt.Println(lines.Text())
-		}
+	if !lines.Scan() {
+		return fmt.Errorf("%s does not start: %w", args[0], cmd.Wait()) // it has said why
+	}
+	ready(lines.Text())
+	for more := true; more; more = lines.Scan() {
+		fmt.Println(lines.Text())
 	}
 	_ = cmd.Wait() // ProcessState says it
 	fmt.Printf("%s %d has ended: %v\n", args[0], cmd.Process.Pid, cmd.ProcessState)
-	return notReady
+	return nil
 }

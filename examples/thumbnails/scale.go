@@ -19,7 +19,7 @@ const (
 )
 
 // sizes are the longer sides of the thumbnails, in pixels, the largest first.
-var sizes = []int{640, 320, 96}
+var sizes = []int{480, 240, 96}
 
 // check looks at the head of an image only. The error says in a sentence what
 // is wrong with it: head and length are cheap to look at, and a few bytes can

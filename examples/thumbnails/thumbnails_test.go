@@ -141,7 +141,7 @@ func TestSurvivesKills(t *testing.T) {
 
 	shown := l.over(len(files))
 	for name, c := range sent {
-		wantThumbs(t, p.url, shown[name], []image.Point{{640, 427}, {320, 214}, {96, 64}}, c.left, c.right)
+		wantThumbs(t, p.url, shown[name], []image.Point{{480, 320}, {240, 160}, {96, 64}}, c.left, c.right)
 	}
 	after := p.printed(`broker (\d+): clients at (\S+) workers at (\S+)`)
 	if after[0] == before[0] || !slices.Equal(after[1:], before[1:]) {
@@ -246,6 +246,20 @@ func TestWithdraws(t *testing.T) {
 	p.printed(`worker \d+: "third.png": the client has withdrawn the request\n`)
 	if text := p.out.String(); strings.Contains(text, "second.png") {
 		t.Errorf("the second was started:\n%s", text)
+	}
+}
+
+// A request that loses its workers is given up in the end, and that is said.
+func TestGivesUp(t *testing.T) {
+	t.Parallel()
+	p := start(t, "--pause", "5s")
+	l := listen(t, p.url)
+	l.taken(encoded(t, "a.png", halves(660, 440, color.White, color.Black)))
+	for lost := range 3 {
+		kill(t, l.until("it is worked on", func(p picture) bool { return p.State == "working" && p.Restarts == lost }).Worker)
+	}
+	if got, want := l.over(1)["a.png"].Note, "Its worker was lost, and so were those that had it before. It may have run."; got != want {
+		t.Errorf("it says %q, want %q", got, want)
 	}
 }
 

@@ -58,7 +58,7 @@ func (c *webCommand) Run(ctx context.Context) error {
 		return err
 	}
 	h := &http.Server{Handler: newServer(pipeline, c.Keep).handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
-		MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
+		WriteTimeout: 2 * uploadTime, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
 	served := make(chan error, 1)
 	go func() { served <- h.Serve(listener) }()
 	say("web", "open http://%s", listener.Addr())
@@ -110,7 +110,7 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
-		_ = control.SetWriteDeadline(time.Now().Add(eventTime)) // Flush says when it is over
+		_ = control.SetWriteDeadline(time.Now().Add(eventTime)) // in place of the server's; Flush says when it is over
 		fmt.Fprintf(w, "event: %s\ndata: %s\n\n", event, text)
 		return control.Flush()
 	}

@@ -189,12 +189,12 @@ func TestPlan(t *testing.T) {
 		width, height int
 		want          string
 	}{
-		{4000, 3000, "2000×1500 1000×750 640×480! 320×240! 160×120 96×72!"},
-		{3000, 4000, "1500×2000 750×1000 480×640! 240×320! 120×160 72×96!"},
-		{640, 640, "640×640! 320×320! 160×160 96×96!"},
+		{4000, 3000, "2000×1500 1000×750 500×375 480×360! 240×180! 120×90 96×72!"},
+		{3000, 4000, "1500×2000 750×1000 375×500 360×480! 180×240! 90×120 72×96!"},
+		{640, 640, "480×480! 240×240! 120×120 96×96!"},
 		{200, 10, "200×10! 200×10! 100×5 96×5!"},
 		{1, 1, "1×1! 1×1! 1×1!"},
-		{5000, 1, "2500×1 1250×1 640×1! 320×1! 160×1 96×1!"},
+		{5000, 1, "2500×1 1250×1 625×1 480×1! 240×1! 120×1 96×1!"},
 	} {
 		var got []string
 		for _, s := range plan(c.width, c.height) {
@@ -216,7 +216,7 @@ func TestThumbnails(t *testing.T) {
 	if err != nil || len(thumbs) != 3 || !slices.Equal(percents, []int{0, 25, 50, 75, 100}) {
 		t.Fatalf("%d thumbnails, %v; progress %v", len(thumbs), err, percents)
 	}
-	for i, size := range []image.Point{{640, 320}, {320, 160}, {96, 48}} {
+	for i, size := range []image.Point{{480, 240}, {240, 120}, {96, 48}} {
 		if kind := http.DetectContentType(thumbs[i]); kind != "image/png" {
 			t.Errorf("a transparent one is %s", kind)
 		}
