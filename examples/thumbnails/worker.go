@@ -29,7 +29,7 @@ func (c *workerCommand) Run(ctx context.Context) error {
 	w, err := worker.New(worker.Config{
 		Brokers:      []string{c.Back},
 		Services:     []string{service},
-		DrainTimeout: 5 * time.Second,
+		DrainTimeout: 2 * time.Second,
 		Logger:       logger,
 	}, worker.FramesFunc(c.handle))
 	if err != nil {
