@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -76,7 +77,7 @@ func run(args []string) int {
 	if err != nil {
 		return report("", err)
 	}
-	ctx, err := parser.Parse(args)
+	ctx, err := parser.Parse(asHelp(args))
 	if err != nil {
 		return report(commandOf(err), wrongUsage(commandOf(err), parseError(err)))
 	}
@@ -85,6 +86,14 @@ func run(args []string) int {
 		fmt.Fprintf(os.Stderr, "privateer %s: warning: %s\n", command.Name, warning)
 	}
 	return report(command.Name, ctx.Run())
+}
+
+// asHelp makes of "help" and "help COMMAND" what they mean.
+func asHelp(args []string) []string {
+	if len(args) > 0 && args[0] == "help" {
+		return append(slices.Clone(args[1:]), "--help")
+	}
+	return args
 }
 
 func newParser(target any, resolver kong.Resolver) (*kong.Kong, error) {

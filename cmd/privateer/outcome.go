@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -78,14 +79,21 @@ func (o outcome) String() string {
 	return b.String()
 }
 
-// writeReply writes the frames one after the other.
-func (o outcome) writeReply(w io.Writer) error {
+// writeReply writes the frames one after the other, byte for byte. On a terminal
+// the end of a line is added where the reply has none: the prompt comes next.
+func (o outcome) writeReply(w io.Writer, terminal bool) error {
+	ended := true
 	for _, f := range o.frames {
 		if _, err := w.Write(f); err != nil {
 			return err
 		}
+		ended = len(f) == 0 && ended || bytes.HasSuffix(f, []byte("\n"))
 	}
-	return nil
+	if !terminal || ended {
+		return nil
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
 }
 
 // A record is an outcome in JSON.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
 
 	"github.com/privateer-mq/privateer/client"
@@ -141,7 +142,7 @@ func (c *requestCommand) once(cl *client.Client, r client.Request) error {
 		err = o.writeJSON(os.Stdout, true)
 	} else {
 		fmt.Fprintln(os.Stderr, o)
-		err = o.writeReply(os.Stdout)
+		err = o.writeReply(os.Stdout, isatty.IsTerminal(os.Stdout.Fd()))
 	}
 	if err != nil {
 		return fmt.Errorf("%s, but the reply could not be written: %w", o.code, err)
