@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build demo test sim mutants lint fuzz bench bench-peers microbench chaos chaos-ci chaos-long compose-test deploy-test clean
+.PHONY: help deps build demo test docs sim mutants lint vuln fuzz bench bench-peers microbench chaos chaos-ci chaos-long compose-test deploy-test clean
 
 GO           ?= go
 VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -28,6 +28,7 @@ PURE      := protocol internal/core internal/session internal/calls
 PURE_PKGS := $(PURE:%=./%) $(PURE:%=./%/...) ./internal/link
 
 GOLANGCI_VERSION := v2.15.0
+GOVULNCHECK_VERSION := v1.9.0
 GOLANGCI         := $(CURDIR)/.tools/golangci-lint
 
 help: ## list the targets (the default)
@@ -51,6 +52,10 @@ test: deps ## vet, then all tests: unit, race, fuzz seeds, command line, integra
 	$(GO) test -race -shuffle=on -timeout=$(TEST_TIMEOUT) ./...
 	cd bench && $(GO) vet ./... && $(GO) test -timeout=$(TEST_TIMEOUT) ./...
 
+docs: deps ## run and verify what the documents show and name (make test does it too)
+	@scripts/deps-python
+	$(GO) test -count=1 -timeout=$(TEST_TIMEOUT) ./internal/docs
+
 sim: ## play SEEDS (2000) simulated runs from SEED (0 draws one): no promise may break
 	CGO_ENABLED=0 $(GO) run ./internal/sim/run -seeds $(SEEDS) -seed $(SEED)
 
@@ -65,6 +70,10 @@ lint: deps ## gofmt, go mod tidy and golangci-lint (installed into .tools) find 
 		GOBIN='$(CURDIR)/.tools' $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION); }
 	$(GOLANGCI) run ./...
 	cd bench && $(GO) mod tidy -diff && $(GOLANGCI) run ./...
+
+# Not in .ci/run: it asks the database at vuln.go.dev, which is not reachable everywhere.
+vuln: deps ## look for known vulnerabilities in what is linked in (needs the network)
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
 
 # One target at a time, because Go fuzzes one at a time. bench is another module.
 fuzz: deps ## run every fuzz target for FUZZTIME (30s) each
