@@ -178,3 +178,42 @@ func (f *facts) fragments(box string, all map[string]*document) error {
 	}
 	return nil
 }
+
+// TestFirstFiveMinutes plays the script of that name, which follows the README
+// in a few seconds, on free ports.
+func TestFirstFiveMinutes(t *testing.T) {
+	dir, err := box()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{box: dir}
+	if err := s.foreground("scripts/first-five-minutes . # make demo"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"0.00 s  0.00 s  make demo", "demo: requests=2000 ok=2000 lost=0 wrong=0 repeated=3 recovery_ms=900"} {
+		if !s.prints(want) {
+			t.Errorf("no line like %q in\n%s", want, strings.Join(s.printed, "\n"))
+		}
+	}
+}
+
+// TestShortPrograms: the README promises nothing about their length, but who
+// meets the first worker and the first client should see each at a glance.
+func TestShortPrograms(t *testing.T) {
+	f, _ := learned(t)
+	all, err := library(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, b := range all["README.md"].blocks {
+		if b.kind() == program {
+			if n++; len(b.lines) > 20 {
+				t.Errorf("README.md:%d: a program of %d lines; at most 20", b.line, len(b.lines))
+			}
+		}
+	}
+	if n < 2 {
+		t.Errorf("README.md has %d programs, want a worker and a client", n)
+	}
+}

@@ -26,5 +26,7 @@ var recognised = []exception{
 // wants are what commands must print; any other that is run must exit 0.
 var wants = map[string]string{
 	"./bin/privateer request echo hello":    `(?m)^hello$`,
+	"./bin/privateer request sum hello":     `(?m)^2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824 +-$`,
 	"./bin/privateer request --parts count": `(?m)^1$\n^2$\n^3$\n^4$\n^5$`,
+	"make demo":                             `demo: requests=2000 ok=2000 lost=0 wrong=0 `,
 }
