@@ -96,7 +96,7 @@ func TestFrozenWorker(t *testing.T) {
 		b.WaitWorkers("s", 2)
 		at(500 * time.Millisecond)
 		b.WaitWorkers("s", 1)
-		at(3 * time.Second) // it was heard of at 0 last, when it started the request
+		at(3020 * time.Millisecond) // it was heard of at 20 ms last, when it said that it had started the request
 		if !first.Running() {
 			t.Error("a frozen worker has ended")
 		}
@@ -106,7 +106,7 @@ func TestFrozenWorker(t *testing.T) {
 		if err != nil || string(reply.Body()) != "first" || reply.Attempt != 1 {
 			t.Errorf("got %+v, %v", reply, err)
 		}
-		at(3100 * time.Millisecond)
+		at(3120 * time.Millisecond)
 		if got := drained(ran); !slices.Equal(got, []string{"first attempt=1 rerun=false", "second attempt=2 rerun=true"}) {
 			t.Errorf("runs: %q", got)
 		}
