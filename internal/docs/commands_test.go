@@ -9,7 +9,7 @@ import (
 )
 
 // firstWords are what a command begins with.
-var firstWords = regexp.MustCompile(`^(?:(?:make|privateer|\./bin/privateer|go|gofmt|python3|pip|cd|git|curl|docker|kill|kubectl|systemctl|sh|bash|echo|export|sudo|apt-get|apk|brew|tar|cp|printf|sleep|(?:\./)?scripts/[\w-]+)(?: |$)|[A-Z_]+=\S+ [a-z./])`)
+var firstWords = regexp.MustCompile(`^(?:(?:make|privateer|\./bin/privateer|go|gofmt|python3|pip|promtool|cd|git|curl|docker|kill|kubectl|systemctl|sh|bash|echo|export|sudo|apt-get|apk|brew|tar|cp|printf|sleep|(?:\./)?scripts/[\w-]+)(?: |$)|[A-Z_]+=\S+ [a-z./])`)
 
 // isCommand tells whether a line or a span is something to type.
 func isCommand(s string) bool { return firstWords.MatchString(s) }

@@ -103,6 +103,11 @@ func (f *facts) learnFlags(binary string) error {
 	return nil
 }
 
+var hump = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+
+// kebab is MaxQueue as max-queue.
+func kebab(name string) string { return strings.ToLower(hump.ReplaceAllString(name, "$1-$2")) }
+
 // learnGo notes what a Go file declares.
 func (f *facts) learnGo(name string) error {
 	source, err := os.ReadFile(filepath.Join(f.root, name))
@@ -118,6 +123,13 @@ func (f *facts) learnGo(name string) error {
 	if !strings.Contains(dir, "/") && dir != "." && pkg != "main" {
 		f.packages[pkg] = true
 	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		field, ok := n.(*ast.Field)
+		if ok && field.Tag != nil && len(field.Names) == 1 && strings.Contains(field.Tag.Value, `help:"`) {
+			f.words[dir] += ` "` + kebab(field.Names[0].Name) + `"` // a flag that kong names after its field
+		}
+		return true
+	})
 	for _, d := range file.Decls {
 		switch d := d.(type) {
 		case *ast.FuncDecl:

@@ -16,10 +16,42 @@ var notRun = []exception{
 	{"make bench-peers", "twenty minutes, and it installs other brokers", "bench/bench_test.go", "func TestEveryBroker"},
 	{"make sim", "two thousand seeds", ".ci/run", "make sim SEEDS=2000 SEED=1"},
 	{"make sim SEEDS=20000 SEED=1", "a minute", ".ci/run", "make sim SEEDS=2000 SEED=1"},
+
+	{"sudo install -m 755 bin/privateer /usr/local/bin/privateer", asRoot, "scripts/deploy-test", "/usr/local/bin/privateer"},
+	{"sudo install -m 644 deploy/systemd/*.service /etc/systemd/system/", asRoot, "scripts/deploy-test", "systemd-analyze verify"},
+	{"sudo systemctl daemon-reload", asRoot, "scripts/deploy-test", "systemd-analyze verify"},
+	{"sudo systemctl enable --now privateer-broker", asRoot, "scripts/deploy-test", "systemd-analyze verify"},
+	{"systemctl status privateer-broker", asRoot, "scripts/deploy-test", "systemd-analyze verify"},
+	{"sudo systemctl restart privateer-broker", asRoot, "integration_test/restart_test.go", "func Test"},
+	{"privateer check", "its broker is systemd's", "cmd/privateer/main_test.go", "func TestScripts"},
+	{"sudo install -m 644 deploy/prometheus/prometheus.yml deploy/prometheus/privateer.rules.yml /etc/prometheus/", asRoot,
+		"scripts/deploy-test", "check config deploy/prometheus/prometheus.yml"},
+	{"promtool check config /etc/prometheus/prometheus.yml", asRoot, "scripts/deploy-test", "check config deploy/prometheus/prometheus.yml"},
+	{"sudo systemctl reload prometheus", asRoot, "scripts/deploy-test", "-run TestPrometheus"},
+
+	{"docker compose up --build -d", containers, "scripts/compose-test", "start up -d --no-build"},
+	{"docker compose exec broker privateer top", containers, "scripts/compose-test", "privateer top --once"},
+	{"docker compose down", containers, "scripts/compose-test", "down -v"},
+	{"docker compose --profile observability up --build -d", containers, "scripts/compose-test", "--profile observability up -d"},
+	{"CHAOS_SECONDS=30 docker compose --profile chaos up --build -d", containers, "scripts/compose-test", "--profile chaos up -d"},
+	{"docker compose --profile chaos logs -f chaos", containers, "scripts/compose-test", "docker logs --tail 1"},
+
+	{"go run ./examples/thumbnails", forEver, "examples/thumbnails/thumbnails_test.go", "func TestSurvivesKills"},
+	{"go run ./examples/thumbnails broker --front tcp://127.0.0.1:5555 --back tcp://127.0.0.1:5556", forEver, "examples/thumbnails/thumbnails_test.go", "func TestSurvivesKills"},
+	{"go run ./examples/thumbnails worker --back tcp://127.0.0.1:5556", forEver, "examples/thumbnails/thumbnails_test.go", "func TestSurvivesKills"},
+	{"go run ./examples/thumbnails web --front tcp://127.0.0.1:5555 --http 127.0.0.1:8080", forEver, "examples/thumbnails/thumbnails_test.go", "func TestSurvivesKills"},
 }
+
+const (
+	asRoot     = "it changes the machine, as root"
+	containers = "it needs a Docker engine"
+	forEver    = "it goes on until it is stopped; its test plays it as processes"
+)
 
 // recognised are blocks that only a reader can use.
 var recognised = []exception{
+	{"COMMAND=sha256sum", "a file of settings", "scripts/deploy-test", "systemd-analyze verify"},
+	{"chaos: requests=… ok=… lost=N wrong=N repeated=… killed=… frozen=…", containers, "scripts/compose-test", "docker logs --tail 1"},
 	{"# … a comment", "the grammar of the stories", "internal/core/script_test.go", "testdata/README.md has the grammar"},
 }
 
