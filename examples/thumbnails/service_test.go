@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -56,7 +57,7 @@ func launch(t *testing.T, args ...string) *program {
 	t.Helper()
 	p := &program{t: t, cmd: exec.Command(os.Args[0], args...)}
 	p.cmd.Env = append(os.Environ(), asMain+"=1", "GORACE=halt_on_error=1 atexit_sleep_ms=0")
-	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
+	p.cmd.Stdout, p.cmd.Stderr, p.cmd.WaitDelay = &p.out, &p.out, patience
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +93,9 @@ func (p *program) wait() (code int) {
 		_ = p.cmd.Process.Kill() // it may have ended
 	})
 	defer timer.Stop()
-	_ = p.cmd.Wait() // ProcessState says it
+	if err := p.cmd.Wait(); errors.Is(err, exec.ErrWaitDelay) { // ProcessState says the others
+		p.t.Errorf("something that it has started outlives it")
+	}
 	return p.cmd.ProcessState.ExitCode()
 }
 
@@ -291,7 +294,9 @@ func (l *listener) taken(files ...file) {
 
 func ask(t *testing.T, method, url string, body io.Reader, headers ...string) (status int, text string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, url, body)
+	ctx, stop := context.WithTimeout(t.Context(), patience)
+	defer stop()
+	r, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
 		t.Fatal(err)
 	}

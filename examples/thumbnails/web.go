@@ -156,7 +156,7 @@ func (s *server) upload(w http.ResponseWriter, r *http.Request) {
 		}
 		large := (*http.MaxBytesError)(nil)
 		switch {
-		case err == io.EOF:
+		case err == io.EOF: //nolint:errorlint // a wrapped one says that the form broke off
 			w.WriteHeader(http.StatusNoContent)
 			return
 		case errors.As(err, &large):
