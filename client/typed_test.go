@@ -188,7 +188,7 @@ func TestAskStream(t *testing.T) {
 					return
 				}
 				e := details(t, last, c.is, c.certainty)
-				if Retryable(last) != (c.is == ErrRestarted) || (e.Code == protocol.OK) != (c.certainty == protocol.Ran) {
+				if Retryable(last) != errors.Is(c.is, ErrRestarted) || (e.Code == protocol.OK) != (c.certainty == protocol.Ran) {
 					t.Errorf("got %+v", e)
 				}
 				time.Sleep(time.Second)

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -74,7 +75,7 @@ func (c *runContext) expired() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.std != nil {
-		return context.Cause(c.std) == ErrExpired
+		return errors.Is(context.Cause(c.std), ErrExpired)
 	}
-	return c.cause == ErrExpired
+	return errors.Is(c.cause, ErrExpired)
 }

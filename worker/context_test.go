@@ -41,11 +41,11 @@ func TestRunContextEnds(t *testing.T) {
 				defer cancel()
 				for who, ctx := range map[string]context.Context{"itself": c, "derived": derived} {
 					<-ctx.Done()
-					if ctx.Err() != test.err || !errors.Is(context.Cause(ctx), test.cause) {
+					if !errors.Is(ctx.Err(), test.err) || !errors.Is(context.Cause(ctx), test.cause) {
 						t.Errorf("%s: %v, cause %v; want %v, %v", who, ctx.Err(), context.Cause(ctx), test.err, test.cause)
 					}
 				}
-				if got, want := c.expired(), test.cause == ErrExpired; got != want {
+				if got, want := c.expired(), errors.Is(test.cause, ErrExpired); got != want {
 					t.Errorf("expired: %v", got)
 				}
 				c.end(context.Canceled) // as the loop does, once the handler has returned
@@ -69,7 +69,7 @@ func TestRunContextIsOne(t *testing.T) {
 		context.AfterFunc(c, func() { called = true })
 		c.end(ErrSuperseded)
 		synctest.Wait()
-		if !called || context.Cause(c) != ErrSuperseded {
+		if !called || !errors.Is(context.Cause(c), ErrSuperseded) {
 			t.Errorf("called: %t, cause: %v", called, context.Cause(c))
 		}
 	})

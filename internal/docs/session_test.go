@@ -182,7 +182,7 @@ func (s *session) await(r *running, wanted func() bool) error {
 		}
 		select {
 		case <-r.done:
-			return fmt.Errorf("%s: ended by itself: %v\n%s", r.line, r.err, r.stderr.String())
+			return fmt.Errorf("%s: ended by itself, %v\n%s", r.line, r.cmd.ProcessState, r.stderr.String())
 		default:
 		}
 	}
