@@ -172,5 +172,5 @@ func (c *benchCommand) serve() error {
 
 // backendError names the flags that are called otherwise in worker.Config.
 func (c *benchCommand) backendError(err error) error {
-	return errors.New(strings.NewReplacer("Config.Brokers", "--backend", "Config.Services", "--service").Replace(asFlag(c, err).Error()))
+	return asFlag(c, errors.New(strings.NewReplacer("Config.Brokers", "--backend", "Config.Services", "--service").Replace(err.Error())))
 }
