@@ -200,7 +200,7 @@ func (l *loop) outcome(c *Call, o *calls.Outcome) {
 			cause = ErrClosed
 		case o.Withdrawn:
 			cause = c.ctx.Err()
-		case c.bounded && l.now() >= c.spec.Deadline:
+		case c.bounded && (o.Code == protocol.Expired || l.now() >= c.spec.Deadline): // a broker may notice it first
 			cause = context.DeadlineExceeded
 		}
 		l.logOutcome(c, o, broker)
