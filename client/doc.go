@@ -6,6 +6,10 @@
 // Lazy Pirate. A [Pipeline] has many requests under way over one DEALER socket
 // per broker. Both keep the same promises and return the same errors.
 //
+// [Ask] and [AskStream] send and return values instead of bytes. [WithRetries]
+// asks again, under a new id, what was certainly not started. Config.Hooks are
+// told of connections, retries and outcomes.
+//
 // # May it have run?
 //
 // Every outcome but OK is an [*Error]. Its Certainty answers the question from

@@ -1,6 +1,10 @@
 // Package worker takes requests from one or more brokers and runs a Handler
 // for each. Heartbeats, reconnects, time-outs and draining are its matter; the
 // handler does the work and nothing else.
+//
+// A [Handler] takes bytes; [Handle] and [HandleStream] make one of a function over
+// values. A [Mux] is a handler of several services. [Middleware] goes around a
+// handler: [Recover], [Timeout], [Log], [Limit], [Rate].
 package worker
 
 import (
