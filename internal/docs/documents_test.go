@@ -31,11 +31,6 @@ var box = sync.OnceValues(func() (string, error) {
 	if err := duplicate(root, dir); err != nil {
 		return "", err
 	}
-	// What interop.md calls a worker of one's own.
-	worker := "#!/bin/sh\nexec ./bin/privateer worker --service echo --echo --broker \"$1\"\n"
-	if err := os.WriteFile(filepath.Join(dir, "my-worker"), []byte(worker), 0o700); err != nil {
-		return "", err
-	}
 	return dir, (&session{box: dir}).foreground("make build")
 })
 
@@ -197,8 +192,8 @@ func TestFirstFiveMinutes(t *testing.T) {
 	}
 }
 
-// TestShortPrograms: the README promises nothing about their length, but who
-// meets the first worker and the first client should see each at a glance.
+// TestShortPrograms: the first worker and the first client that somebody meets
+// are seen at a glance.
 func TestShortPrograms(t *testing.T) {
 	f, _ := learned(t)
 	all, err := library(f)

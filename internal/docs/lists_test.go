@@ -14,6 +14,7 @@ var notRun = []exception{
 	{"make test", "it runs this very test", ".ci/run", "section test make test"},
 	{"make bench", "three minutes, and its numbers want a quiet machine", "bench/bench_test.go", "func TestEveryBroker"},
 	{"make bench-peers", "twenty minutes, and it installs other brokers", "bench/bench_test.go", "func TestEveryBroker"},
+	{"./bin/privateer conformance worker --service echo -- ./my-worker {}", "my-worker is the reader's, and the checks want a machine with time", "integration_test/conformance_test.go", "func TestConformanceWorker"},
 	{"make sim", "two thousand seeds", ".ci/run", "make sim SEEDS=2000 SEED=1"},
 	{"make sim SEEDS=20000 SEED=1", "a minute", ".ci/run", "make sim SEEDS=2000 SEED=1"},
 

@@ -70,7 +70,7 @@ func (s *session) run(line string) error {
 }
 
 func (s *session) command(line string) *exec.Cmd {
-	binds := regexp.MustCompile(`^(?:\./bin/)?privateer (?:broker|conformance (?:worker|client))\b`).MatchString(line)
+	binds := regexp.MustCompile(`^(?:\./bin/)?privateer broker\b`).MatchString(line)
 	line = port.ReplaceAllStringFunc(line, func(p string) string {
 		if binds {
 			return ":0"
@@ -92,7 +92,7 @@ func (s *session) command(line string) *exec.Cmd {
 	// was compiled for one copy of the repository serve the next.
 	cmd.Env = append(cmd.Env, "PATH="+filepath.Join(s.box, "bin")+":/usr/bin:"+os.Getenv("PATH"), "GOFLAGS="+os.Getenv("GOFLAGS")+" -trimpath",
 		"PRIVATEER_BROKER_FRONTEND=tcp://127.0.0.1:0", "PRIVATEER_BROKER_BACKEND=tcp://127.0.0.1:0", "PRIVATEER_BROKER_ADMIN=127.0.0.1:0",
-		"PRIVATEER_BROKER_LOG_FORMAT=json", "PRIVATEER_CONFORMANCE_BACKEND=tcp://127.0.0.1:0")
+		"PRIVATEER_BROKER_LOG_FORMAT=json")
 	for _, c := range []string{"REQUEST_BROKER", "PING_BROKER", "BENCH_FRONTEND"} {
 		cmd.Env = append(cmd.Env, "PRIVATEER_"+c+"=tcp://"+s.front)
 	}
