@@ -23,8 +23,9 @@ type Hooks struct {
 	// Retry: a request leaves this process again, under the same id, as try
 	// number 2 or later. why is one of the Why constants.
 	Retry func(id protocol.ID, try int, broker, why string)
-	// Outcome: a request has ended. Those that never got as far as being sent,
-	// as they were invalid or found no place, are not told, nor is Ping.
+	// Outcome: a request has ended. What is refused before this goroutine has it
+	// is not told: a field out of its bounds, no place among MaxInFlight, a
+	// context that had ended. Nor is Ping.
 	Outcome func(o Outcome)
 }
 
