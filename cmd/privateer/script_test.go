@@ -66,7 +66,7 @@ type processesKey struct{}
 type process struct {
 	cmd    *exec.Cmd
 	stderr *watched
-	stdout bytes.Buffer
+	stdout *watched // news of it is news of stderr
 	done   chan struct{}
 	err    error
 }
@@ -80,7 +80,8 @@ func start(ts *testscript.TestScript, _ bool, args []string) {
 	p := &process{cmd: exec.Command(args[1], args[2:]...), stderr: newWatched(), done: make(chan struct{})}
 	p.cmd.Dir = ts.MkAbs(".")
 	p.cmd.Env = scriptEnv(ts)
-	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, p.stderr
+	p.stdout = &watched{new: p.stderr.new}
+	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
 	ts.Check(p.cmd.Start())
 	go func() {
 		p.err = p.cmd.Wait()
@@ -135,18 +136,18 @@ func signalTo(ts *testscript.TestScript, _ bool, args []string) {
 	if got := strconv.Itoa(p.cmd.ProcessState.ExitCode()); args[2] != "any" && got != args[2] {
 		ts.Fatalf("%s: exit code %s, want %s:\n%s", args[0], got, args[2], p.stderr.String())
 	}
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".out"), p.stdout.Bytes(), 0o666))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".out"), []byte(p.stdout.String()), 0o666))
 }
 
-// saw NAME REGEXP: waits until a started process says on stderr what matches.
+// saw NAME REGEXP: waits until a started process says, on stderr or stdout, what matches.
 func saw(ts *testscript.TestScript, _ bool, args []string) {
 	p := ts.Value(processesKey{}).(map[string]*process)[args[0]]
 	want, timeout := regexp.MustCompile(args[1]), time.After(patience)
-	for !want.MatchString(p.stderr.String()) {
+	for !want.MatchString(p.stderr.String() + p.stdout.String()) {
 		select {
 		case <-p.stderr.new:
 		case <-p.done:
-			if !want.MatchString(p.stderr.String()) {
+			if !want.MatchString(p.stderr.String() + p.stdout.String()) {
 				ts.Fatalf("%s ended and said %q, want a match of %q", args[0], p.stderr.String(), want)
 			}
 		case <-timeout:
