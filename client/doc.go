@@ -33,6 +33,9 @@
 //	ErrUnknown      no answer within the whole budget                it may have
 //	ErrUnreachable  nothing ever left this process                   no
 //	ErrClosed       the client was closed meanwhile                  no, or it may have
+//	ErrReply        Ask, AskStream: the reply is no such value       it ran, or may have
+//	ErrRestarted    AskStream: the reply began again; withdrawn      it ran, or may have
+//	ErrRetryBudget  WithRetries asks no more; beside one of these    as that one says
 //
 // Each "no" becomes "it may have" when an earlier try of the request was not
 // answered so, and when the id was given by the caller: then somebody may have
