@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net/http"
 	"runtime"
 	"time"
 
@@ -77,11 +78,37 @@ func ExampleBroker_DeadLetters() {
 	fmt.Println(len(dead), dead[0].Service, dead[0].Attempt)
 	id, err := b.Requeue(dead[0].ID)
 	fmt.Println(id != dead[0].ID, err)
-	fmt.Println(b.Drop(dead[0].ID) != nil) // it is gone: it was queued again
+	fmt.Println(b.Drop(dead[0].ID)) // it was queued again
 	// Output:
 	// true
 	// 1 hopeless 1
 	// true <nil>
+	// broker: no dead letter with that id
+}
+
+// The admin listener serves metrics, an API and a page; Draining tells that the
+// broker takes nothing new any more.
+func ExampleBroker_Draining() {
+	b, err := broker.New(broker.Config{Frontends: []string{"mem://drain-front"}, Backends: []string{"mem://drain-back"}, Admin: "127.0.0.1:0"})
+	check(err)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan error)
+	go func() { done <- b.Run(ctx) }()
+	<-b.Ready()
+	answer, err := http.Get("http://" + b.AdminAddr() + "/readyz")
+	check(err)
+	answer.Body.Close()
+	fmt.Println(answer.Status)
+
+	cancel()
+	<-b.Draining()
+	fmt.Println(<-done)
+	_, err = b.Stats()
+	fmt.Println(errors.Is(err, broker.ErrNotRunning))
+	// Output:
+	// 200 OK
+	// <nil>
 	// true
 }
 

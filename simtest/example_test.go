@@ -60,6 +60,39 @@ func ExampleRun() {
 	// Output: every payment was booked once
 }
 
+// What a handler forgets is found: this one adds to the balance whenever it is
+// run, and runs again add twice.
+func ExampleOutcome() {
+	balance := 0
+	found := false
+	simtest.Run(silent{}, simtest.Config{
+		Seed:    1,
+		Handler: worker.HandlerFunc(func(context.Context, *worker.Request) ([]byte, error) { balance++; return []byte("booked"), nil }),
+		Reset:   func() { balance = 0 },
+		Check: func(history []simtest.Outcome) error {
+			calls := 0
+			for _, o := range history {
+				if o.Code == protocol.OK && string(o.Body()) != "booked" {
+					return o.Errorf("the reply is %q", o.Body())
+				}
+				calls += min(o.Calls, 1)
+			}
+			found = balance > calls
+			if found {
+				return fmt.Errorf("%d payments made a balance of %d", calls, balance)
+			}
+			return nil
+		},
+	})
+	fmt.Println("a payment was booked twice:", found)
+	// Output: a payment was booked twice: true
+}
+
+// A silent example goes on where a test would end.
+type silent struct{ example }
+
+func (silent) Fatalf(string, ...any) {}
+
 // An example prints what a test would report.
 type example struct{ testing.TB }
 

@@ -19,12 +19,18 @@ import (
 // serve runs a broker and a worker in this process, and returns a client of
 // theirs. An endpoint mem://name is one within the process.
 func serve(name string, cfg worker.Config, h worker.Handler) (p *client.Pipeline, stop func()) {
+	_, p, stop = serveWorker(name, cfg, h)
+	return p, stop
+}
+
+// serveWorker is serve for who wants the worker, too.
+func serveWorker(name string, cfg worker.Config, h worker.Handler) (w *worker.Worker, p *client.Pipeline, stop func()) {
 	front, back := "mem://"+name+"-front", "mem://"+name+"-back"
 	b, err := broker.New(broker.Config{Frontends: []string{front}, Backends: []string{back},
 		Heartbeat: 20 * time.Millisecond, Liveness: 100})
 	check(err)
 	cfg.Brokers = []string{back}
-	w, err := worker.New(cfg, h)
+	w, err = worker.New(cfg, h)
 	check(err)
 	p, err = client.NewPipeline(client.Config{Brokers: []string{front}})
 	check(err)
@@ -38,7 +44,7 @@ func serve(name string, cfg worker.Config, h worker.Handler) (p *client.Pipeline
 	stopBroker := run(b.Run)
 	<-b.Ready()
 	stopWorker := run(w.Run)
-	return p, func() {
+	return w, p, func() {
 		p.Close()
 		stopWorker()
 		stopBroker()
