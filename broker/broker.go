@@ -187,13 +187,15 @@ type DeadLetter struct {
 	Service string
 	Code    protocol.Code // of the outcome its client got
 	Reason  string
-	Frames  [][]byte // must not be changed
-	Attempt int      // hand-overs in all
-	Workers []string // instances of the workers it was lost with, oldest first
-	Since   time.Time
+	Frames  [][]byte  // must not be changed
+	Attempt int       // hand-overs in all
+	Workers []string  // instances of the workers it was lost with, oldest first
+	Since   time.Time // when it was given up
 }
 
-// DeadLetters lists the dead letters, oldest first. Error: ErrNotRunning.
+// DeadLetters lists the dead letters, oldest first. The caller owns the slice. It
+// blocks until the broker's loop has answered, as Requeue, Drop and Stats do: for
+// a turn. Error: ErrNotRunning.
 func (b *Broker) DeadLetters() ([]DeadLetter, error) {
 	var all []DeadLetter
 	err := b.ask(func(l *loop) {
@@ -244,17 +246,19 @@ func (b *Broker) Drop(id protocol.ID) error {
 	return nil
 }
 
-// Stats are a broker's counters and gauges at one moment.
+// Stats are a broker's counters and gauges at one moment. What package core's
+// fields mean is told by: go doc github.com/privateer-mq/privateer/internal/core.Counters
 type Stats struct {
-	Epoch    uint64
-	Uptime   time.Duration
-	Counters core.Counters
+	Epoch    uint64        // drawn at this start; never 0
+	Uptime   time.Duration // since Run began
+	Counters core.Counters // since then
 	Gauges   core.Gauges
 	Services []core.ServiceInfo
 	Drops    map[string]uint64 // messages not used or not delivered, by reason
 }
 
-// Stats asks the loop how things stand. Error: ErrNotRunning.
+// Stats asks the loop how things stand. The caller owns what it returns. Error:
+// ErrNotRunning.
 func (b *Broker) Stats() (Stats, error) {
 	var s Stats
 	err := b.ask(func(l *loop) {

@@ -14,15 +14,16 @@ type Config struct {
 	// Brokers are the front endpoints, tried in turn; at most 16. Default:
 	// tcp://127.0.0.1:5555.
 	Brokers []string
-	// Timeout is how long one try waits for its answer. Default 2.5s.
+	// Timeout is how long one try waits for its answer. 1ms to 49 days; default 2.5s.
 	Timeout time.Duration
-	// Retries is how many further tries follow the first. Default 3; negative: none.
+	// Retries is how many further tries follow the first. At most 1,000,000;
+	// default 3; negative: none.
 	Retries int
-	// Deadline is the whole budget of a request. Default 30s.
+	// Deadline is the whole budget of a request. 1ms to 49 days; default 30s.
 	Deadline time.Duration
 	// MaxInFlight bounds the requests that one Client (Do) or Pipeline keeps
-	// open; Do waits for a place, within its budget. Default 64 for Do (each
-	// is a REQ socket), 1024 for a Pipeline.
+	// open; Do waits for a place, within its budget. For a Client, where each is
+	// a REQ socket, at most 10,000, default 64; for a Pipeline 1,000,000 and 1024.
 	MaxInFlight int
 	// MaxMessage bounds one frame of a reply, in bytes; a broker that sends a
 	// larger one is disconnected from. Default 64 MiB.

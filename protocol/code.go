@@ -104,6 +104,7 @@ var reasonNames = map[Command]map[Code]string{
 }
 
 // CodeName is the name of code in a message with command cmd.
+// A number that has none is CODE(n).
 func CodeName(cmd Command, code Code) string {
 	if s, ok := reasonNames[cmd][code]; ok {
 		return s

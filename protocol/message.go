@@ -139,7 +139,8 @@ func AppendHeader(dst []byte, d Direction, m *Message) []byte {
 
 // AppendFrames appends the whole message to frames: the header, encoded into
 // buf's spare capacity where it fits, then the list or body frames. It returns
-// the frames and the buffer, for reuse once the frames have been sent.
+// the frames and the buffer, for reuse once the frames have been sent. The frames
+// alias buf and m.Body. Like AppendHeader it does not validate.
 func AppendFrames(frames [][]byte, buf []byte, d Direction, m *Message) ([][]byte, []byte) {
 	start := len(buf)
 	buf = AppendHeader(buf, d, m)

@@ -39,6 +39,7 @@ const (
 type ID [16]byte
 
 // ParseID reads the 36-character form with hyphens, as String writes it.
+// The error says what is wrong with s; the zero ID is refused.
 func ParseID(s string) (ID, error) {
 	var id ID
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {

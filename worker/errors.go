@@ -80,10 +80,11 @@ func IsRetry(err error) bool {
 // A RejectError is the outcome FAILED with a code of the handler's own. The
 // client sees both texts.
 type RejectError struct {
-	Code    string // at most 256 bytes travel
-	Message string
+	Code    string // at most 255 bytes travel
+	Message string // at most 4 KiB travel
 }
 
+// Error is both texts.
 func (e *RejectError) Error() string { return e.Code + ": " + e.Message }
 
 // Reject makes an error that ends the request as FAILED, with code and msg for
