@@ -36,8 +36,11 @@ func (c *runContext) Err() error { return c.standard().Err() }
 // Value implements context.Context. Package context asks for a key of its own to
 // find the cause, and to end what is derived without a goroutine.
 func (c *runContext) Value(key any) any {
-	if key == (runKey{}) {
+	switch key {
+	case runKey{}:
 		return c.run
+	case requestKey{}: // that of a request which a middleware has made: not below it
+		return nil
 	}
 	return c.standard().Value(key)
 }

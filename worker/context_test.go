@@ -80,6 +80,7 @@ func TestRunContextIsLazy(t *testing.T) {
 	c := newRunContext(time.Minute)
 	c.Deadline()
 	c.Value(runKey{})
+	RequestFrom(c)
 	c.expired()
 	c.end(context.Canceled)
 	if c.std != nil {

@@ -8,17 +8,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/privateer-mq/privateer/internal/session"
 	"github.com/privateer-mq/privateer/protocol"
-)
-
-// The longest texts of an error that travel: with the headers, they share the
-// 8 KiB of end-to-end fields.
-const (
-	errorTextBytesMax = 4 << 10
-	errorCodeBytesMax = 256
 )
 
 // A runID names a run: an id runs at most once for each broker.
@@ -117,20 +109,9 @@ func result(frames [][]byte, err error) session.Result {
 }
 
 func failed(text, code string) session.Result {
-	m := protocol.ErrorMeta(cut(text, errorTextBytesMax))
+	m := protocol.ErrorMeta(text)
 	if code != "" {
-		m = m.Append(protocol.MetaErrorCode, cut(code, errorCodeBytesMax))
+		m = m.Append(protocol.MetaErrorCode, code)
 	}
 	return session.Result{Code: protocol.Failed, Meta: m}
-}
-
-// cut shortens s to n bytes at most, at the end of a character.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
 }

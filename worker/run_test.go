@@ -2,8 +2,10 @@ package worker
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/privateer-mq/privateer/internal/link"
 	"github.com/privateer-mq/privateer/protocol"
@@ -41,4 +43,13 @@ func TestProgressIsTakenOnce(t *testing.T) {
 	new(Request).Progress() // made by nobody: does nothing
 	Progress(t.Context())
 	new(Request).SetReplyHeader("k", "v")
+}
+
+// However long the texts of an error are, its reply fits.
+func TestErrorTextsAreCut(t *testing.T) {
+	r := failed(strings.Repeat("ü", 10_000), strings.Repeat("c", 1000))
+	text, code := r.Meta.Get(protocol.MetaErrorText), r.Meta.Get(protocol.MetaErrorCode)
+	if len(text) != protocol.ErrorTextBytesMax || !utf8.ValidString(text) || len(code) != protocol.ErrorCodeBytesMax {
+		t.Errorf("a text of %d bytes, a code of %d", len(text), len(code))
+	}
 }
