@@ -19,10 +19,16 @@ func (s *Session) Waiting() (since time.Duration, ok bool) {
 
 // StartNext starts the oldest waiting request, if Waiting says that there is
 // one. It may come out that its deadline has passed: then it is answered so,
-// and the handler is still free.
+// and the handler is still free. Or that this process stood still since Turn:
+// then all that waits has to wait for a round trip, as after any pause.
 func (s *Session) StartNext(now time.Duration, out []Output) []Output {
 	if _, ok := s.Waiting(); !ok {
 		return out
+	}
+	if gap := now - s.lastTurn; gap > s.heartbeat { // it stood still within this turn
+		s.lastTurn = now
+		s.pausedFor(now, gap)
+		return append(out, Output{Kind: Report, Event: Paused, For: gap})
 	}
 	e := s.waiting.first
 	if now >= e.deadline {

@@ -107,6 +107,33 @@ func TestDeadlineBetweenTwoLooks(t *testing.T) {
 	}
 }
 
+// A process can stand still between the turn's look at the clock and the start.
+func TestPauseBetweenTwoLooks(t *testing.T) {
+	d := joinedSession(t, Config{Instance: 1, Services: []string{"echo"}, Concurrency: 1, RetainBytes: 1})
+	d.slots = 0
+	d.command([]string{"recv", "REQUEST", "id=a", "left=9s"})
+	late := d.now + d.s.heartbeat + 1
+	out := d.s.StartNext(late, nil)
+	if len(out) != 1 || out[0].Event != Paused || out[0].For != d.s.heartbeat+1 {
+		t.Fatalf("after a pause within the turn: %+v", out)
+	}
+	if _, ok := d.s.Waiting(); ok {
+		t.Error("it may be started before a round trip")
+	}
+	if at, ok := d.s.Deadline(); !ok || at > late {
+		t.Errorf("the heartbeat that asks is due at %v, want %v at the latest", at, late)
+	}
+	d.now, d.slots = late, 1
+	d.turn(nil) // the heartbeat
+	if d.runs[id("a")] {
+		t.Fatal("started before a round trip")
+	}
+	d.command([]string{"recv", "HEARTBEAT"})
+	if !d.runs[id("a")] {
+		t.Error("not started after a round trip")
+	}
+}
+
 func TestDelayForgetsDrift(t *testing.T) {
 	var d delay
 	now := time.Duration(0)

@@ -13,6 +13,8 @@ type fault struct {
 	from   int64
 	to     int64 // math.MaxInt64 while it lasts, and of a process that is gone
 	delay  int64 // of a slow link
+
+	excused bool // a run that it caught between its hand-over and its start
 }
 
 // onLink reports whether it was done to a link, not to a process.
@@ -91,6 +93,26 @@ func (j *judge) explained(before, next *run) bool {
 		case f.kind == Freeze && min(f.to, to)-f.from >= j.frozenEnough():
 			return true
 		case f.kind == Drain && (before.end == 0 || before.how == EndedDrained || unacknowledged(j.exits[worker])):
+			return true
+		}
+	}
+	return false
+}
+
+// caught reports whether a freeze caught next just before its first step: next
+// was handed out first, and begins when its worker goes on, after the run before
+// was begun in its place. No worker can help that, but one that starts what had
+// waited for it starts several; so one freeze is an excuse for one run.
+func (j *judge) caught(before, next *run) bool {
+	r := j.requests[next.start.Key]
+	if r == nil || next.start.Attempt >= before.start.Attempt {
+		return false
+	}
+	for i := range j.faults {
+		f := &j.faults[i]
+		if f.kind == Freeze && f.target == next.start.Proc && !f.excused && f.from >= r.submit.T &&
+			f.to > before.start.T && before.start.T-f.from >= j.frozenEnough() {
+			f.excused = true
 			return true
 		}
 	}

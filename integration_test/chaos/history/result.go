@@ -112,8 +112,10 @@ repeated-runs    runs of an id beyond its first that nothing explains. At least
                  or disturbed on its link by the proxy; or drained, with the
                  run handed back or its reply not acknowledged. Or when a broker
                  ended since, and the worker was out of reach between that and
-                 the end of the next broker's recovery window. At most once,
-                 nothing explains a second start
+                 the end of the next broker's recovery window. Or when it was
+                 handed out first, and a freeze of its worker, long enough, lay
+                 between that and its first step: one run for each freeze. At
+                 most once, nothing explains a second start
 wrong-reply      OKs whose body is not the digest of the request and its id, and
                  outcomes that are untrue: not-started though a run is recorded,
                  or ran though none is

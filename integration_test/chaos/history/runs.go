@@ -16,7 +16,7 @@ func (j *judge) judgeRuns(runs []*run) {
 		case i == 0:
 		case n.start.Once:
 			j.violation(&j.RepeatedRuns, "repeated-runs", "%s id %s is at most once: %s", n.start.Key, n.start.ID, j.describe(n.start.ID))
-		case slices.ContainsFunc(runs[:i], func(before *run) bool { return j.explained(before, n) }):
+		case slices.ContainsFunc(runs[:i], func(before *run) bool { return j.explained(before, n) || j.caught(before, n) }):
 			j.ExplainedReruns++
 		default:
 			j.violation(&j.RepeatedRuns, "repeated-runs", "%s id %s run %d: %s", n.start.Key, n.start.ID, i+1, j.describe(n.start.ID))

@@ -98,6 +98,35 @@ func TestReruns(t *testing.T) {
 	})
 }
 
+// Worker 2 has the request first, freezes before its first step, and begins
+// when worker 1 has begun.
+func caught(s *story, key string, from, to, attempt int) {
+	s.ask(3000, key, Generous, 60_000)
+	s.run(8000, 8500, "worker-1.1", key, 2)
+	s.run(8010, 8510, "worker-2.1", key, attempt)
+	s.ok(9020, key)
+	s.fault(from, Freeze, "worker-2.1")
+	s.mend(to, Freeze, "worker-2.1")
+}
+
+func TestCaughtByAFreeze(t *testing.T) {
+	explained, not := verdict{explained: 1}, verdict{repeated: 1}
+	play(t, []storyTest{
+		{"it goes on", func(s *story) { caught(s, "a", 3001, 8011, 1) }, explained},
+		{"two go on", func(s *story) {
+			caught(s, "a", 3001, 8011, 1)
+			s.ask(3000, "b", Generous, 60_000)
+			s.run(8000, 8500, "worker-1.1", "b", 2)
+			s.run(8010, 8510, "worker-2.1", "b", 1)
+			s.ok(9020, "b")
+		}, verdict{explained: 1, repeated: 1}},
+		{"it was handed out later", func(s *story) { caught(s, "a", 3001, 8011, 3) }, not},
+		{"frozen before it was asked", func(s *story) { caught(s, "a", 2900, 8011, 1) }, not},
+		{"frozen for a moment", func(s *story) { caught(s, "a", 6500, 8011, 1) }, not},
+		{"not frozen when the other began", func(s *story) { caught(s, "a", 3001, 7900, 1) }, not},
+	})
+}
+
 func TestAtMostOnce(t *testing.T) {
 	play(t, []storyTest{
 		{"once", func(s *story) {
