@@ -42,7 +42,10 @@ type workerProcess struct {
 	reading  *protocol.Message // what it reads now, for the oracle
 	transit  time.Duration     // the least delay seen on this link
 	endedAt  time.Duration     // true time of its end; never while it lives
+	thawed   time.Duration     // when it went on after a pause, if it has heard nothing said since; else 0
 }
+
+const pauseSlack = 10 * time.Millisecond
 
 // A notice is what a handler says to its loop.
 type notice struct {
@@ -77,6 +80,11 @@ func instanceName(n int) rune {
 // runTurn is package worker's loop.turn.
 func (p *workerProcess) runTurn() {
 	now := p.clock()
+	// A wait that was cut short and a clock that drifts hide less than these
+	// two heartbeats.
+	if p.stopped && p.w.now-p.frozenFrom > 2*p.w.plan.core.Heartbeat+pauseSlack {
+		p.thawed = p.w.now
+	}
 	p.do(p.session.Turn(now, p.w.random.Uint64(), p.out))
 	if p.sock != nil {
 		for _, in := range p.sock.read() {
@@ -120,6 +128,9 @@ func (p *workerProcess) read(now time.Duration, in *packet) {
 		if p.transit = min(p.transit, p.w.now-in.sent); p.msg.Command == protocol.Welcome {
 			p.transit = p.w.now - in.sent
 		}
+		if in.sent > p.thawed {
+			p.thawed = 0
+		}
 		p.w.oracle.workerReads(p, in, &p.msg)
 		p.do(p.session.Receive(now, &p.msg, p.out))
 	}
@@ -158,6 +169,9 @@ func (p *workerProcess) do(out []session.Output) {
 		case session.Send:
 			p.send(o.Message)
 		case session.Start:
+			if p.thawed > 0 {
+				p.w.fail("%s stood still until %v and starts %s before it has heard the broker again", p.name, p.thawed, o.Run.ID)
+			}
 			p.start(o.Run)
 		case session.CancelRun:
 			p.cancel(o.Fence.ID, o.Cause)
