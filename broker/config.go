@@ -59,7 +59,9 @@ type Config struct {
 	// ReplayBytes bounds the bodies kept for that. Default 256 MiB.
 	ReplayBytes int64
 	// RecoveryWindow is how long after its start a broker waits for workers to
-	// claim what they hold. Default 8s.
+	// claim what they hold. Default: Liveness × Heartbeat + 5s, in which every
+	// worker that lives has noticed the restart and connected again: 8s. With
+	// less a request can run twice though its worker lives.
 	RecoveryWindow time.Duration
 	// DrainTimeout is how long Run lets what it holds finish once its context
 	// is done. Default 10s.
@@ -114,6 +116,7 @@ const (
 	deadMax      = 1000             // dead letters
 	reconnectMax = 2 * time.Second  // told to workers
 	retention    = 30 * time.Second // told to workers: bodies of acknowledged replies
+	connectMax   = 3 * time.Second  // a worker's attempt to connect is given up
 	linger       = time.Second      // how long the last messages may take to leave
 	socketQueue  = 1000             // messages waiting in one peer's pipe, each way
 	listFrameMax = 256 << 10        // a worker's list of 4,096 entries, with room
@@ -141,7 +144,7 @@ func (c Config) withDefaults() Config {
 	c.DefaultService = cmp.Or(c.DefaultService, "default")
 	c.ReplayWindow = cmp.Or(c.ReplayWindow, 2*time.Minute)
 	c.ReplayBytes = cmp.Or(c.ReplayBytes, 256<<20)
-	c.RecoveryWindow = cmp.Or(c.RecoveryWindow, 8*time.Second)
+	c.RecoveryWindow = cmp.Or(c.RecoveryWindow, time.Duration(c.Liveness)*c.Heartbeat+reconnectMax+connectMax)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 10*time.Second)
 	c.LegacyErrors = cmp.Or(c.LegacyErrors, Silent)
 	c.RecorderSteps = cmp.Or(c.RecorderSteps, 50_000)

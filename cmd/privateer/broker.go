@@ -22,6 +22,7 @@ type brokerCommand struct {
 	MaxMessage    size  `default:"1MiB" help:"Largest body of one message."`
 	MaxPeers      count `default:"20000" help:"Most workers at a time."`
 	MaxServices   count `default:"1000" help:"Most service names."`
+	MaxIDs        count `name:"max-ids" default:"4000000" help:"Most ids of finished requests that are remembered, about 160 bytes each; each until its deadline."`
 
 	DefaultDeadline duration `default:"30s" help:"Deadline of plain ZeroMQ clients, which name none."`
 	DefaultService  string   `default:"default" help:"Service of plain ZeroMQ clients and workers, which name none."`
@@ -29,10 +30,10 @@ type brokerCommand struct {
 	Dialects     []string `default:"prv1,plain,ppp,mdp01,mdp02" placeholder:"NAME,…" help:"What is spoken, of prv1, plain (clients without a header), ppp (Paranoid Pirate workers), mdp01 and mdp02 (Majordomo, both roles). Default: all. A body that looks like the header of what is not spoken is a body."`
 	LegacyErrors string   `default:"silent" enum:"silent,text" placeholder:"silent" help:"What a client gets whose dialect has no errors: silent, so that it times out and asks again; text, a reply that begins with PRIVATEER-ERROR."`
 
-	ReplayWindow   duration `default:"2m" help:"How long a finished reply is kept for a client that asks again."`
-	ReplayBytes    size     `default:"256MiB" help:"Most bytes kept for that."`
-	RecoveryWindow duration `default:"8s" help:"How long after its start the broker waits for workers to say what they hold."`
-	DrainTimeout   duration `default:"10s" help:"How long it finishes what it holds once it is told to stop."`
+	ReplayWindow   duration       `default:"2m" help:"How long a finished reply is kept for a client that asks again."`
+	ReplayBytes    size           `default:"256MiB" help:"Most bytes kept for that."`
+	RecoveryWindow durationOrZero `default:"0" help:"How long after its start the broker waits for workers to say what they hold. 0: liveness × heartbeat + 5s."`
+	DrainTimeout   duration       `default:"10s" help:"How long it finishes what it holds once it is told to stop."`
 
 	Admin          string `placeholder:"HOST:PORT" help:"Where to show metrics, the admin API and a web page, over HTTP. Beyond loopback it needs --admin-token-file. Default: nowhere."`
 	AdminTokenFile string `placeholder:"FILE" help:"A file with the token, of 16 characters or more, that the admin listener asks for."`
@@ -57,6 +58,7 @@ func (c *brokerCommand) Run() error {
 		MaxMessage:      int64(c.MaxMessage),
 		MaxPeers:        int(c.MaxPeers),
 		MaxServices:     int(c.MaxServices),
+		MaxIDs:          int(c.MaxIDs),
 		DefaultDeadline: time.Duration(c.DefaultDeadline),
 		DefaultService:  c.DefaultService,
 		Dialects:        c.Dialects,
