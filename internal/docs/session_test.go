@@ -19,8 +19,12 @@ import (
 	"github.com/privateer-mq/privateer/internal/adminapi"
 )
 
-// patience bounds every wait; a wait that long has failed.
-const patience = 60 * time.Second
+// These bound every wait; a wait that long has failed. Beside the other tests of
+// a machine that has compiled nothing yet, what compiles takes a minute.
+const (
+	patience    = 2 * time.Minute // until something serves
+	patienceEnd = 4 * time.Minute // until a command ends that does
+)
 
 // A session is a shell in which the commands of one document are typed, in
 // their order, in a copy of the repository. Its brokers listen on free ports,
@@ -117,7 +121,7 @@ func (s *session) foreground(line string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	timer := time.AfterFunc(patience, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	timer := time.AfterFunc(patienceEnd, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 	err := cmd.Wait()
 	timer.Stop()
 	s.printed = append(s.printed, strings.Split(out.String()+"\n"+stderr.String(), "\n")...)
