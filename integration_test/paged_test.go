@@ -112,8 +112,8 @@ func TestPagedHang(t *testing.T) {
 	id := newID()
 	o.trouble()
 	p.Go(testContext(t), askAs(id, gate.do(), "hangs"))
-	p.Go(testContext(t), client.Request{Service: "default", Body: []byte("next")})
 	log.awaitStart("hangs", 1)
+	p.Go(testContext(t), client.Request{Service: "default", Body: []byte("next")})
 	o.sees(0, []string{`up +([2-9]|[0-9]{2})[.0-9]*s`}, "workers") // busy for two seconds and more
 	o.sees(0, []string{`works on it, attempt 1, for ([2-9]|[0-9]{2})[.0-9]*s`}, "why", id.String())
 	o.sees(2, []string{"CRITICAL: a request of default has waited"}, "check", "--max-oldest", "1s")

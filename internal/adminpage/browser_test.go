@@ -28,6 +28,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+// patience bounds every wait for the browser: beside a compiler it is slow.
+const patience = time.Minute
+
 // screenshots names the folder for pictures of the page; without it they are
 // among the test's artifacts (go test -artifacts).
 const screenshots = "PRIVATEER_SCREENSHOTS"
@@ -200,7 +203,7 @@ func (p *tab) clean() {
 
 func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	ctx, stop := context.WithTimeout(p.ctx, 15*time.Second)
+	ctx, stop := context.WithTimeout(p.ctx, patience)
 	defer stop()
 	if chromedp.FromContext(p.ctx).Target == nil {
 		ctx = p.ctx // the tab lives as long as the context that made it
@@ -212,7 +215,7 @@ func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 
 func eval[T any](p *tab, js string) T {
 	p.t.Helper()
-	ctx, stop := context.WithTimeout(p.ctx, 15*time.Second)
+	ctx, stop := context.WithTimeout(p.ctx, patience)
 	defer stop()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](js))
 	if err != nil {
@@ -226,7 +229,7 @@ func (p *tab) until(js string) {
 	p.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(10 * time.Second); !eval[bool](p, "!!("+js+")"); <-tick.C {
+	for end := time.Now().Add(patience); !eval[bool](p, "!!("+js+")"); <-tick.C {
 		if time.Now().After(end) {
 			p.t.Fatalf("never: %s\nThe page says:\n%s", js, eval[string](p, "document.body.innerText"))
 		}
