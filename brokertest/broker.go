@@ -248,7 +248,7 @@ func (b *Broker) Kill() {
 // Restart starts the broker again, on the same endpoints, with an empty memory
 // and a new epoch. One that still runs is killed first. What may have been sent
 // before waits for the workers' claims until the recovery window has passed
-// (broker.Config.RecoveryWindow, 8 s).
+// (broker.Config.RecoveryWindow: 8 s with the default heartbeat).
 func (b *Broker) Restart() {
 	b.t.Helper()
 	b.Kill()
