@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
-	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +40,7 @@ func TestEveryBroker(t *testing.T) {
 			if p.req || p.clients == "go-do" {
 				s.clients, s.window = 1, 1
 			}
+			s.alike = slices.Contains(bothGo, name) // measure refuses another number of connections
 			r, err := s.measure(name)
 			if err != nil {
 				t.Fatal(err)
@@ -49,63 +48,10 @@ func TestEveryBroker(t *testing.T) {
 			if r.Done == 0 || r.Failed > 0 || r.Lost > 0 || r.P50 <= 0 || r.P99 < r.P50 || r.Throughput <= 0 || r.PeakRSS <= 0 {
 				t.Fatalf("%+v", r)
 			}
+			if want := s.clients + s.workers; s.alike && r.Connections != want {
+				t.Fatalf("%d connections of %d clients and workers", r.Connections, want)
+			}
 		})
-	}
-}
-
-// What is written: the table, the runs, the picture.
-func TestReport(t *testing.T) {
-	r := result{Scenario: "test", Peers: []string{"zmq_proxy", "privateer", "RabbitMQ"}, Skipped: map[string]string{"RabbitMQ": "not here"},
-		Runs: map[string][]run{
-			"zmq_proxy": {{CPU: 10, Throughput: 100}, {CPU: 20, Throughput: 50}, {CPU: 10, Throughput: 90}},
-			"privateer": {{CPU: 15, Throughput: 80}, {CPU: 24, Throughput: 45}, {CPU: 13, Throughput: 90}},
-		}}
-	if got := r.ratio("privateer", "zmq_proxy", cpu); math.Abs(got-1.3) > 1e-9 {
-		t.Errorf("ratio %v, want the median of 1.5, 1.2 and 1.3", got)
-	}
-	if got := median(r.Runs["zmq_proxy"][:2], throughput); got != 75 {
-		t.Errorf("median of two: %v", got)
-	}
-	r.Verdicts = []verdict{atMost("most", 2, 1), atLeast("least", 2, 1)}
-	var text bytes.Buffer
-	r.print(&text, &scenario{name: "test", peers: r.Peers, clients: 4, window: 16, workers: 8, credit: 8, body: 64, measured: time.Second})
-	for _, want := range []string{"privateer       15.00   1.30          80   0.90", "goal: most: 2.00 <= 1.00: NOT met", "goal: least: 2.00 >= 1.00: met",
-		"RabbitMQ was not measured: not here", "test: 4×16 clients, 8 workers × 8, 64-byte bodies, 3 rounds of 1s"} {
-		if !strings.Contains(text.String(), want) {
-			t.Errorf("no %q in\n%s", want, text.String())
-		}
-	}
-	file := filepath.Join(t.TempDir(), "plot.svg")
-	if err := draw(file, []result{r}); err != nil {
-		t.Fatal(err)
-	}
-	if svg, err := os.ReadFile(file); err != nil || !bytes.Contains(svg, []byte("test: privateer")) {
-		t.Errorf("no bar of its own for the product: %v", err)
-	}
-	r.Scenario = "prv1"
-	text2, err := json.Marshal([]result{r})
-	if err != nil {
-		t.Fatal(err)
-	}
-	from, again := filepath.Join(t.TempDir(), "bench.json"), filepath.Join(t.TempDir(), "again.svg")
-	if err := os.WriteFile(from, text2, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := command([]string{"-from", from, "-plot", again}); err != nil {
-		t.Fatal(err)
-	}
-	if svg, err := os.ReadFile(again); err != nil || !bytes.Contains(svg, []byte("prv1: privateer")) {
-		t.Errorf("drawn from a file: %v", err)
-	}
-	r.Scenario = "nothing"
-	if text2, err = json.Marshal([]result{r}); err == nil {
-		err = os.WriteFile(from, text2, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := command([]string{"-from", from}); err == nil || !strings.Contains(err.Error(), `no scenario "nothing"`) {
-		t.Errorf("a file of another version: %v", err)
 	}
 }
 
@@ -113,13 +59,17 @@ func TestReport(t *testing.T) {
 func TestScenarios(t *testing.T) {
 	seen := map[string]bool{}
 	for _, s := range scenarios {
-		if seen[s.name] || len(s.peers) == 0 || s.body < 8 {
+		if seen[s.name] || len(s.peers) == 0 || s.body < 8 || s.sides() == "" {
 			t.Errorf("scenario %q", s.name)
 		}
 		seen[s.name] = true
 		for _, name := range s.peers {
 			if peers[name] == nil || peers[name].name != name {
 				t.Errorf("scenario %q: no broker %q", s.name, name)
+				continue
+			}
+			if inC := peers[name].clients == "" && peers[name].workers == ""; inC != strings.HasPrefix(s.name, "c-") && !strings.HasPrefix(s.name, "lib-") {
+				t.Errorf("scenario %q (%s) has %q, whose clients and workers are something else", s.name, s.sides(), name)
 			}
 		}
 		for name := range s.beside {
@@ -127,6 +77,27 @@ func TestScenarios(t *testing.T) {
 				t.Errorf("scenario %q: no broker %q", s.name, name)
 			}
 		}
+	}
+}
+
+// A word of -only is a name, or what several names begin with.
+func TestOnly(t *testing.T) {
+	for words, want := range map[string]string{
+		"go":               "go-4x16 go-64x1 go-1x1 go-1x64 go-1k",
+		"lib-do,c-guide":   "c-guide-4x16 c-guide-64x1 lib-do",
+		"go-1x64,go,go-1k": "go-4x16 go-64x1 go-1x1 go-1x64 go-1k",
+	} {
+		all, err := chosen(words)
+		var names []string
+		for _, s := range all {
+			names = append(names, s.name)
+		}
+		if got := strings.Join(names, " "); err != nil || got != want {
+			t.Errorf("%s: %q, %v; want %q", words, got, err, want)
+		}
+	}
+	if _, err := chosen("go,go-4"); err == nil || !strings.Contains(err.Error(), `"go-4"`) {
+		t.Errorf("half a name: %v", err)
 	}
 }
 

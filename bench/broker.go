@@ -56,6 +56,7 @@ var peers = map[string]*peer{
 	"guide in C":            {name: "guide in C", worker: ppp, start: queueChild("guide-c"), connectedThrough: registered},
 	"guide in Go":           {name: "guide in Go", worker: ppp, start: queueChild("guide-go"), connectedThrough: registered},
 	"privateer":             {name: "privateer", client: prv1, worker: prv1, start: privateer},
+	"privateer, all Go":     {name: "privateer, all Go", start: privateer, clients: "go-pipeline", workers: "go-workers"},
 	"privateer, no admin":   {name: "privateer, no admin", client: prv1, worker: prv1, start: unobserved},
 	"privateer, guide":      {name: "privateer, guide", worker: ppp, start: privateer, connectedThrough: registered},
 	"privateer, Go worker":  {name: "privateer, Go worker", client: prv1, worker: prv1, start: privateer, workers: "go-workers"},

@@ -77,49 +77,78 @@ func (t *tally) during(c *clientsConfig, askers int, asker func() func()) load {
 	return t.result()
 }
 
-// runPipeline keeps a window open in one client.Pipeline.
-func runPipeline(c *clientsConfig) (load, error) {
-	p, err := client.NewPipeline(client.Config{Brokers: []string{c.Endpoint}, MaxInFlight: c.Window})
-	if err != nil {
-		return load{}, err
-	}
-	defer func() { _ = p.Close() }()
-	request := client.Request{Service: c.Service, Body: make([]byte, c.Body)}
+// asking keeps c.Window requests open on each of c.Sockets connections. do is
+// one request on connection i, and returns the length of its answer.
+func asking(c *clientsConfig, do func(i int) (int, error)) load {
 	var t tally
-	ask := func() {
-		from := time.Now()
-		_, err := p.Do(context.Background(), request)
-		t.note(from, time.Now(), err)
+	next := 0
+	return t.during(c, c.Sockets*c.Window, func() func() {
+		i := next % c.Sockets
+		next++
+		return func() {
+			from := time.Now()
+			n, err := do(i)
+			to := time.Now()
+			if err == nil && n != c.Body {
+				err = fmt.Errorf("an answer of %d bytes to a request of %d", n, c.Body)
+			}
+			t.note(from, to, err)
+		}
+	})
+}
+
+// clientConfig is how every client in Go is set up.
+func clientConfig(c *clientsConfig) client.Config {
+	return client.Config{Brokers: []string{c.Endpoint}, MaxInFlight: c.Window, Deadline: c.Deadline}
+}
+
+// workerConfig is how every worker in Go is set up.
+func workerConfig(c *workersConfig) worker.Config {
+	return worker.Config{Brokers: []string{c.Endpoint}, Services: []string{c.Service}, Concurrency: c.Credit}
+}
+
+// runPipelines keeps a window open in each of c.Sockets client.Pipelines, which
+// have a connection each.
+func runPipelines(c *clientsConfig) (load, error) {
+	all := make([]*client.Pipeline, c.Sockets)
+	for i := range all {
+		p, err := client.NewPipeline(clientConfig(c))
+		if err != nil {
+			return load{}, err
+		}
+		defer func() { _ = p.Close() }()
+		all[i] = p
 	}
-	return t.during(c, c.Window, func() func() { return ask }), nil
+	request := client.Request{Service: c.Service, Body: make([]byte, c.Body)}
+	return asking(c, func(i int) (int, error) {
+		reply, err := all[i].Do(context.Background(), request)
+		return len(reply.Body()), err
+	}), nil
 }
 
 // runDo asks one request after the other with client.Client.
 func runDo(c *clientsConfig) (load, error) {
-	k, err := client.New(client.Config{Brokers: []string{c.Endpoint}})
+	k, err := client.New(clientConfig(c))
 	if err != nil {
 		return load{}, err
 	}
 	defer func() { _ = k.Close() }()
 	request := client.Request{Service: c.Service, Body: make([]byte, c.Body)}
-	var t tally
-	ask := func() {
-		from := time.Now()
-		_, err := k.Do(context.Background(), request)
-		t.note(from, time.Now(), err)
-	}
-	return t.during(c, 1, func() func() { return ask }), nil
+	return asking(c, func(int) (int, error) {
+		reply, err := k.Do(context.Background(), request)
+		return len(reply.Body()), err
+	}), nil
 }
 
-// runGoWorkers is package worker with a handler that echoes.
+// runGoWorkers is package worker with a handler that echoes, c.Sockets times,
+// with a connection each.
 func runGoWorkers(c *workersConfig) error {
 	ctx, cancel := context.WithTimeout(context.Background(), c.For)
 	defer cancel()
 	var all sync.WaitGroup
 	errs := make([]error, c.Sockets)
 	for i := range c.Sockets {
-		w, err := worker.New(worker.Config{Brokers: []string{c.Endpoint}, Services: []string{c.Service}, Concurrency: c.Credit},
-			worker.HandlerFunc(func(_ context.Context, r *worker.Request) ([]byte, error) { return r.Body(), nil }))
+		w, err := worker.New(workerConfig(c), worker.HandlerFunc(func(_ context.Context, r *worker.Request) ([]byte, error) { return r.Body(), nil }))
 		if err != nil {
 			return err
 		}

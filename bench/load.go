@@ -28,6 +28,9 @@ type run struct {
 	ClientCPU  float64 // µs of the clients' process a request
 	WorkerCPU  float64
 	PeakRSS    float64 // MiB, of the broker
+
+	Connections int     `json:",omitempty"` // at the broker; counted in scenarios that compare like with like
+	Others      float64 // share of the machine's processor time that other programs or machines had
 }
 
 // Times of a run, but for the measured one.

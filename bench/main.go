@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"time"
 )
@@ -30,10 +29,11 @@ func command(args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.IntVar(&o.rounds, "rounds", 3, "how often each broker is measured, in turn")
 	flags.DurationVar(&o.measured, "measured", 2*time.Second, "measured time of a run")
-	flags.StringVar(&o.only, "only", "", "names of scenarios, with commas between them; all if empty")
+	flags.StringVar(&o.only, "only", "", "names of scenarios, or what they begin with (go, c, lib), with commas between them")
 	flags.BoolVar(&o.all, "all", false, "all scenarios, not only the quick ones")
 	flags.StringVar(&o.json, "json", "", "write all runs to this file")
 	flags.StringVar(&o.plot, "plot", "", "draw the table to this file, .svg or .png")
+	flags.StringVar(&o.docs, "docs", "", "write the tables into README.md and docs/performance.md under this folder")
 	flags.StringVar(&o.from, "from", "", "measure nothing: print and draw the runs of this file, which -json has written")
 	flags.StringVar(&binary, "privateer", binary, "the product's binary")
 	list := flags.Bool("list", false, "list the scenarios")
@@ -42,7 +42,7 @@ func command(args []string) error {
 	}
 	if *list {
 		for _, s := range scenarios {
-			fmt.Printf("%-14s %s\n", s.name, strings.Join(s.peers, " | "))
+			fmt.Printf("%-14s %s: %s\n", s.name, s.sides(), strings.Join(s.peers, " | "))
 		}
 		return nil
 	}
@@ -58,7 +58,7 @@ func command(args []string) error {
 // The children, by what they are told.
 var (
 	clientRoles = map[string]func(*clientsConfig) (load, error){
-		"clients": runClients, "go-pipeline": runPipeline, "go-do": runDo,
+		"clients": runClients, "go-pipeline": runPipelines, "go-do": runDo,
 		"nats-clients": runNATSClients, "rabbitmq-clients": runRabbitMQClients, "gearman-clients": runGearmanClients,
 	}
 	workerRoles = map[string]func(*workersConfig) error{
@@ -109,13 +109,16 @@ type options struct {
 	rounds           int
 	measured         time.Duration
 	only, json, plot string
-	from             string
+	from, docs       string
 	all              bool
 }
 
 // A result is what all rounds of one scenario gave.
 type result struct {
 	Scenario string
+	At       time.Time     `json:",omitzero"` // when the first round began
+	Machine  string        `json:",omitempty"`
+	Measured time.Duration `json:",omitempty"` // of a run
 	Peers    []string
 	Runs     map[string][]run
 	Skipped  map[string]string `json:",omitempty"`
@@ -123,23 +126,26 @@ type result struct {
 }
 
 func (o *options) run() error {
-	var results []result
+	var play []*scenario
 	for i := range scenarios {
-		s := &scenarios[i]
-		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), s.name) || o.only == "" && !o.all && !s.quick {
-			continue
+		if o.all || scenarios[i].quick {
+			play = append(play, &scenarios[i])
 		}
+	}
+	if o.only != "" {
+		var err error
+		if play, err = chosen(o.only); err != nil {
+			return err
+		}
+	}
+	var results []result
+	for _, s := range play {
 		r, err := o.play(s)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		r.print(os.Stdout, s)
 		results = append(results, r)
-	}
-	if o.plot != "" {
-		if err := draw(o.plot, results); err != nil {
-			return err
-		}
 	}
 	if o.json != "" {
 		text, err := json.MarshalIndent(results, "", "  ")
@@ -150,10 +156,23 @@ func (o *options) run() error {
 			return err
 		}
 	}
+	return o.show(results)
+}
+
+// show draws the results and writes them into the documents, if asked to.
+func (o *options) show(results []result) error {
+	if o.plot != "" {
+		if err := draw(o.plot, results); err != nil {
+			return err
+		}
+	}
+	if o.docs != "" {
+		return writeDocuments(o.docs, results)
+	}
 	return nil
 }
 
-// again prints and draws what was measured before.
+// again prints and shows what was measured before.
 func (o *options) again() error {
 	text, err := os.ReadFile(o.from)
 	if err != nil {
@@ -170,18 +189,16 @@ func (o *options) again() error {
 		}
 		results[i].print(os.Stdout, s)
 	}
-	if o.plot == "" {
-		return nil
-	}
-	return draw(o.plot, results)
+	return o.show(results)
 }
 
 // play measures all brokers of a scenario, in turn.
 func (o *options) play(s *scenario) (result, error) {
-	r := result{Scenario: s.name, Peers: s.peers, Runs: map[string][]run{}, Skipped: map[string]string{}}
 	if s.measured == 0 {
 		s.measured = o.measured
 	}
+	r := result{Scenario: s.name, At: time.Now().UTC().Truncate(time.Second), Machine: machine(), Measured: s.measured,
+		Peers: s.peers, Runs: map[string][]run{}, Skipped: map[string]string{}}
 	for round := range o.rounds {
 		for _, name := range s.peers {
 			if missing := peers[name].missing; missing != nil {

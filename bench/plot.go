@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"image/color"
 
@@ -9,10 +10,11 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// draw writes the CPU a request of all brokers, as bars, to an SVG or PNG file.
+// draw writes the CPU a request of broker, clients and workers, as bars, to an
+// SVG or PNG file.
 func draw(file string, results []result) error {
 	p := plot.New()
-	p.Title.Text = "broker CPU a request, µs (median)"
+	p.Title.Text = "CPU a request, µs (median): broker, clients, workers (from dark to pale)"
 	p.Title.Padding = vg.Points(8)
 	p.X.Min = 0
 	var names []string
@@ -22,25 +24,40 @@ func draw(file string, results []result) error {
 		if s := scenarioNamed(r.Scenario); s != nil && !s.drawn {
 			continue
 		}
-		for j := len(r.Peers) - 1; j >= 0; j-- {
-			runs := r.Runs[r.Peers[j]]
-			if len(runs) == 0 {
-				continue
+		all := r.measured()
+		for j := len(all) - 1; j >= 0; j-- {
+			var below *plotter.BarChart
+			for k, f := range []func(*run) float64{cpu, clientCPU, workerCPU} {
+				bar, err := plotter.NewBarChart(plotter.Values{r.of(all[j], f).Median}, vg.Points(11))
+				if err != nil {
+					return err
+				}
+				bar.Horizontal, bar.XMin, bar.LineStyle.Width = true, y, 0
+				bar.Color = shade(peers[all[j]].ours(), k)
+				if below != nil {
+					bar.StackOn(below)
+				}
+				p.Add(bar)
+				below = bar
 			}
-			bar, err := plotter.NewBarChart(plotter.Values{median(runs, cpu)}, vg.Points(11))
-			if err != nil {
-				return err
-			}
-			bar.Horizontal, bar.XMin, bar.LineStyle.Width = true, y, 0
-			bar.Color = color.RGBA{R: 150, G: 150, B: 150, A: 255}
-			if peers[r.Peers[j]].ours() {
-				bar.Color = color.RGBA{R: 20, G: 90, B: 160, A: 255}
-			}
-			p.Add(bar)
-			names = append(names, fmt.Sprintf("%s: %s", r.Scenario, r.Peers[j]))
+			names = append(names, fmt.Sprintf("%s: %s", r.Scenario, all[j]))
 			y++
 		}
 	}
+	if len(names) == 0 {
+		return errors.New("nothing to draw: no scenario of the picture was measured")
+	}
 	p.NominalY(names...)
+	p.Y.Label.Text = " " // keeps the names from the edge, which would cut them
 	return p.Save(16*vg.Centimeter, vg.Length(y*0.62+2)*vg.Centimeter, file)
+}
+
+// shade is blue for ours and grey for others, paler with each step.
+func shade(ours bool, step int) color.Color {
+	dark := color.RGBA{R: 110, G: 110, B: 110, A: 255}
+	if ours {
+		dark = color.RGBA{R: 20, G: 90, B: 160, A: 255}
+	}
+	pale := func(v uint8) uint8 { return v + uint8(int(255-v)*step/4) }
+	return color.RGBA{R: pale(dark.R), G: pale(dark.G), B: pale(dark.B), A: 255}
 }

@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
-// A scenario is one load, and the brokers that carry it in turn.
+// A scenario is one load, and the brokers that carry it in turn. What its name
+// begins with says who the clients and workers are: see sides.
 type scenario struct {
 	name            string
 	peers           []string // the first is the one that the others are compared with
@@ -21,7 +24,56 @@ type scenario struct {
 	priority        int
 	goal            func(*result) []verdict
 	quick           bool
-	drawn           bool // in the picture: those whose costs compare
+	drawn           bool // in the picture
+	alike           bool // each client and each worker has one connection; a run in which they have not is refused
+}
+
+// sides are what a scenario's clients and workers are, by the first word of its name.
+var sides = map[string]string{
+	"go":      "clients and workers in Go",
+	"brokers": "clients and workers in Go",
+	"c":       "peers in C",
+	"lib":     "our library in Go beside a program in C",
+}
+
+// sides tells who the clients and workers are.
+func (s *scenario) sides() string {
+	first, _, _ := strings.Cut(s.name, "-")
+	return sides[first]
+}
+
+// load is what the scenario asks of a broker: clients × requests that each keeps
+// open → workers × credit.
+func (s *scenario) load() string {
+	text := fmt.Sprintf("%d×%d", s.clients, s.window)
+	if s.workers > 0 {
+		text += fmt.Sprintf(" → %d×%d", s.workers, s.credit)
+	}
+	return text
+}
+
+// chosen are the scenarios that words name: each word is a name, or what the
+// names of several begin with.
+func chosen(words string) (all []*scenario, err error) {
+	used := map[string]bool{}
+	list := strings.Split(words, ",")
+	for i := range scenarios {
+		s := &scenarios[i]
+		for _, word := range list {
+			if s.name == word || strings.HasPrefix(s.name, word+"-") {
+				used[word] = true
+				if !slices.Contains(all, s) {
+					all = append(all, s)
+				}
+			}
+		}
+	}
+	for _, word := range list {
+		if !used[word] {
+			return nil, fmt.Errorf("no scenario is called %q: -list has their names", word)
+		}
+	}
+	return all, nil
 }
 
 // scenarioNamed returns nil if there is none.
@@ -103,7 +155,7 @@ func (s *scenario) measure(name string) (r run, err error) {
 		return r, err
 	}
 	defer clients.stop()
-	return s.watch(broker, clients, workers)
+	return s.watch(broker, clients, workers, at)
 }
 
 func (s *scenario) startWorkers(p *peer, backend string, count int, service string) (*process, error) {
@@ -144,7 +196,7 @@ func (s *scenario) startBackground(p *peer, b *background, at ports) (all []*pro
 
 // watch reads the clocks of all processes when the measured time begins and
 // when it ends.
-func (s *scenario) watch(broker, clients, workers *process) (r run, err error) {
+func (s *scenario) watch(broker, clients, workers *process, at ports) (r run, err error) {
 	all := []*process{broker, clients}
 	if workers != nil {
 		all = append(all, workers)
@@ -152,30 +204,49 @@ func (s *scenario) watch(broker, clients, workers *process) (r run, err error) {
 	if err := clients.await("begin", startMax); err != nil {
 		return r, err
 	}
+	before := readClock()
 	for _, p := range all {
 		p.before = p.used()
+	}
+	if s.alike { // only there: with thousands of connections it would cost what is measured
+		if r.Connections, err = established(at); err != nil {
+			return r, err
+		}
 	}
 	if err := clients.await("end", s.measured+startMax); err != nil {
 		return r, err
 	}
-	spent := make([]float64, 3)
+	spent, sum := make([]float64, 3), 0.0
 	for i, p := range all {
 		spent[i] = float64(p.used() - p.before)
+		sum += spent[i]
 	}
+	r.Others = readClock().others(before, sum)
 	r.PeakRSS = broker.status("VmHWM")
 	if err := clients.result(startMax, &r.load); err != nil {
 		return r, err
 	}
-	switch {
-	case r.Failed > 0:
-		return r, fmt.Errorf("%d requests failed: %s", r.Failed, r.Error)
-	case r.Lost > 0:
-		return r, fmt.Errorf("%d requests were never answered", r.Lost)
-	case r.Done == 0:
-		return r, errors.New("no request was answered in the measured time")
+	if err := s.refuse(&r); err != nil {
+		return r, err
 	}
 	r.Throughput = float64(r.Done) / r.Seconds
 	each := 1e6 / float64(r.Done)
 	r.CPU, r.ClientCPU, r.WorkerCPU = spent[0]*each, spent[1]*each, spent[2]*each
 	return r, nil
+}
+
+// refuse says why a run does not count.
+func (s *scenario) refuse(r *run) error {
+	want := s.clients + s.workers
+	switch {
+	case r.Failed > 0:
+		return fmt.Errorf("%d requests failed: %s", r.Failed, r.Error)
+	case r.Lost > 0:
+		return fmt.Errorf("%d requests were never answered", r.Lost)
+	case r.Done == 0:
+		return errors.New("no request was answered in the measured time")
+	case s.alike && r.Connections != want:
+		return fmt.Errorf("%d connections at the broker; %d clients and workers have %d", r.Connections, want, want)
+	}
+	return nil
 }

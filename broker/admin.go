@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"bytes"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
@@ -22,7 +21,7 @@ import (
 
 const (
 	adminBodyMax  = 4 << 10
-	adminConnsMax = 256         // more wait to be accepted
+	adminConnsMax = 256         // beyond, a new one takes the place of another
 	adminEnd      = time.Second // for the answers under way, at the end
 	liveFor       = 2 * time.Second
 )
@@ -44,11 +43,11 @@ func openAdmin(b *Broker) (*admin, error) {
 	}
 	a := &admin{b: b}
 	if b.cfg.AdminTokenFile != "" {
-		text, err := os.ReadFile(b.cfg.AdminTokenFile)
+		token, err := adminapi.ReadToken(b.cfg.AdminTokenFile)
 		if err != nil {
 			return nil, fmt.Errorf("broker: Config.AdminTokenFile: %w: name a file that this user can read, with a token of 16 characters or more", err)
 		}
-		if a.token = bytes.TrimSpace(text); len(a.token) < 16 {
+		if a.token = []byte(token); len(a.token) < 16 {
 			return nil, fmt.Errorf("broker: Config.AdminTokenFile: %s holds %d characters; a token has at least 16", b.cfg.AdminTokenFile, len(a.token))
 		}
 	}
@@ -60,8 +59,8 @@ func openAdmin(b *Broker) (*admin, error) {
 		l.Close()
 		return nil, fmt.Errorf("broker: Config.Admin: %s can be reached from other machines: that needs a token, Config.AdminTokenFile; or listen on 127.0.0.1", b.cfg.Admin)
 	}
-	a.listener = &limited{Listener: l, places: make(chan struct{}, adminConnsMax)}
-	a.server = &http.Server{Handler: a.routes(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+	a.listener = newLimited(l, adminConnsMax)
+	a.server = &http.Server{Handler: a.counted(a.routes()), ConnContext: withConn, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: 60 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	go func() {
 		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -226,33 +225,4 @@ func clip(s string) string {
 		s = s[:100] + "…"
 	}
 	return strings.ToValidUTF8(s, "?")
-}
-
-// A limited listener accepts so many connections at a time.
-type limited struct {
-	net.Listener
-	places chan struct{}
-}
-
-func (l *limited) Accept() (net.Conn, error) {
-	l.places <- struct{}{}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.places
-		return nil, err
-	}
-	return &limitedConn{Conn: c, places: l.places}, nil
-}
-
-type limitedConn struct {
-	net.Conn
-	places chan struct{}
-}
-
-func (c *limitedConn) Close() error {
-	err := c.Conn.Close()
-	if !errors.Is(err, net.ErrClosed) { // once
-		<-c.places
-	}
-	return err
 }

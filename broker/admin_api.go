@@ -13,6 +13,7 @@ import (
 
 	"github.com/privateer-mq/privateer/internal/adminapi"
 	"github.com/privateer-mq/privateer/internal/core"
+	"github.com/privateer-mq/privateer/internal/link"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -25,6 +26,7 @@ func (a *admin) api() map[string]http.HandlerFunc {
 		"POST /services/{name}/pause":  a.pause(true),
 		"POST /services/{name}/resume": a.pause(false),
 		"GET /workers":                 a.workers,
+		"GET /requests":                a.requests,
 		"GET /requests/{id}":           a.why,
 		"POST /requests/{id}/cancel":   a.cancel,
 		"GET /failures":                a.failures,
@@ -51,18 +53,34 @@ type view struct {
 	services []core.ServiceInfo
 	workers  []core.WorkerInfo
 	drops    map[core.What]uint64
-	ended    map[string][2]uint64 // by service: done, failed
+	links    map[string]link.Stats // by port, where the transport counts
+	ended    map[string][2]uint64  // by service: done, failed
+	health   map[string]health
 	lag      time.Duration
 	busy     float64
 }
+
+// portNames are what people call the ports.
+var portNames = [...]string{protocol.FrontPort: "front", protocol.BackPort: "back"}
 
 func (l *loop) view() view {
 	now := l.now()
 	v := view{now: now, gauges: l.core.Gauges(), counters: l.core.Counters(), services: l.core.Services(now),
 		workers: l.core.Workers(now), drops: make(map[core.What]uint64, len(l.drops)), ended: map[string][2]uint64{},
-		lag: l.pace.lag(), busy: l.pace.busy()}
+		lag: l.pace.lag(), busy: l.pace.busy(), links: map[string]link.Stats{}}
+	for at, name := range portNames {
+		if o, ok := l.ports[at].(link.Observed); ok {
+			v.links[name] = o.Stats()
+		}
+	}
 	for reason, n := range l.drops {
 		v.drops[reason] = n
+	}
+	runs := l.core.OldestRuns(now)
+	v.health = make(map[string]health, len(v.services))
+	for i := range v.services {
+		name := v.services[i].Name
+		v.health[name] = l.b.metrics.health(now, name, runs[name])
 	}
 	for name, s := range l.b.metrics.services {
 		v.ended[name] = [2]uint64{s.done, s.failed}
@@ -133,8 +151,15 @@ func (a *admin) services(w http.ResponseWriter, _ *http.Request) {
 	}
 	list := make([]adminapi.Service, 0, len(v.services))
 	for _, s := range v.services {
-		list = append(list, adminapi.Service{Name: s.Name, Queued: s.Queued, OldestMS: s.Oldest.Milliseconds(), Running: s.Running,
-			Workers: s.Workers, Paused: s.Paused, Done: v.ended[s.Name][0], Failed: v.ended[s.Name][1]})
+		h := v.health[s.Name]
+		k := adminapi.Service{Name: s.Name, Queued: s.Queued, OldestMS: s.Oldest.Milliseconds(), Running: s.Running,
+			Workers: s.Workers, Paused: s.Paused, Done: v.ended[s.Name][0], Failed: v.ended[s.Name][1],
+			RunMS: h.oldest.Held.Milliseconds(), RunP99MS: h.p99.Milliseconds(), HangAfterMS: h.hangAfter.Milliseconds(), Hanging: h.hanging,
+			RecentDone: h.done, RecentFailed: h.failed, Failing: h.failing}
+		if h.oldest.Worker != 0 {
+			k.RunID, k.RunWorker = h.oldest.ID.String(), workerName(h.oldest.Worker)
+		}
+		list = append(list, k)
 	}
 	reply(w, list)
 }
@@ -159,20 +184,6 @@ func done(w http.ResponseWriter, ok bool, missing string) {
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
-}
-
-func (a *admin) workers(w http.ResponseWriter, _ *http.Request) {
-	v, ok := a.view(w)
-	if !ok {
-		return
-	}
-	list := make([]adminapi.Worker, 0, len(v.workers))
-	for i := range v.workers {
-		k := &v.workers[i]
-		list = append(list, adminapi.Worker{Worker: workerName(k.Instance), Dialect: k.Dialect.String(), State: k.State, Services: k.Services,
-			Credit: k.Credit, Running: k.Running, BusyMS: k.BusySince.Milliseconds(), SeenMS: k.Seen.Milliseconds()})
-	}
-	reply(w, list)
 }
 
 // id reads the path's id, or answers what is wrong with it.
@@ -209,10 +220,16 @@ func (a *admin) cancel(w http.ResponseWriter, r *http.Request) {
 	done(w, ok, "no open request has the id "+id.String())
 }
 
+// failuresMax is how many failures are listed.
+const failuresMax = 500
+
 func (a *admin) failures(w http.ResponseWriter, _ *http.Request) {
 	list := []adminapi.Failure{}
 	if !a.ask(w, func(l *loop) {
-		for _, f := range l.recorder.newest() {
+		for _, f := range l.recorder.stories.newest() {
+			if len(list) == failuresMax {
+				break
+			}
 			list = append(list, adminapi.Failure{At: l.since(f.at), ID: f.id.String(), Service: f.service, Code: f.code.String(), Reason: f.reason})
 		}
 	}) {
@@ -327,9 +344,12 @@ func (a *admin) setLogLevel(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, adminapi.CodeBadRequest, `want {"level":"debug"}: `+clip(err.Error()))
 		return
 	}
+	if want.Level == "off" { // as the command line calls it
+		want.Level = zerolog.Disabled.String()
+	}
 	level, err := zerolog.ParseLevel(want.Level)
 	if err != nil || want.Level == "" {
-		refuse(w, http.StatusBadRequest, adminapi.CodeBadRequest, "level is "+clip(want.Level)+"; want trace, debug, info, warn, error or disabled")
+		refuse(w, http.StatusBadRequest, adminapi.CodeBadRequest, "level is "+clip(want.Level)+"; want trace, debug, info, warn, error or off")
 		return
 	}
 	if a.ask(w, func(l *loop) { l.cfg.Logger = l.cfg.Logger.Level(level) }) {

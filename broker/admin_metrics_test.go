@@ -4,12 +4,17 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"reflect"
+	"regexp"
 	"sort"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/privateer-mq/privateer/broker"
@@ -17,6 +22,58 @@ import (
 	"github.com/privateer-mq/privateer/internal/adminapi"
 	"github.com/privateer-mq/privateer/worker"
 )
+
+// The connections are counted, and why those were cut that were.
+func TestLinkMetrics(t *testing.T) {
+	a := startAdmin(t, broker.Config{Transport: "zmtp", Frontends: []string{"tcp://127.0.0.1:0"}, Backends: []string{"tcp://127.0.0.1:0"}})
+	front, _ := a.broker.Addrs()
+	k, err := client.New(client.Config{Transport: "zmtp", Brokers: []string{front}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	if _, err := k.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := net.Dial("tcp", strings.TrimPrefix(front, "tcp://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	if _, err := stranger.Write([]byte("GET / HTTP/1.0\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stranger.Read(make([]byte, 1)); err == nil {
+		if _, err = io.Copy(io.Discard, stranger); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+			t.Fatal(err)
+		}
+	}
+	_, text := a.call("GET", "/metrics", "")
+	for _, line := range []string{
+		`privateer_connections{port="front"} 1`, `privateer_connections{port="back"} 0`, `privateer_handshakes{port="back"} 0`,
+		`privateer_link_bytes{port="front",way="unfinished"} 0`, `privateer_connections_accepted_total{port="front"} 2`,
+		`privateer_connections_cut_total{port="front",reason="bad_handshake"} 1`, `privateer_peer_full_total{port="back"} 0`,
+		`privateer_accepting_pauses_total{port="back"} 0`, `privateer_connections_cut_total{port="back",reason="silent"} 0`,
+		`privateer_read_pauses_total{port="front"} 0`, `privateer_connections_cut_total{port="front",reason="taken_id"} 0`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("no line %s", line)
+		}
+	}
+	operating, err := os.ReadFile("../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons := regexp.MustCompile(`privateer_connections_cut_total\{port="front",reason="(\w+)"\}`).FindAllStringSubmatch(text, -1)
+	if len(reasons) < 8 {
+		t.Fatalf("reasons %q", reasons)
+	}
+	for _, reason := range reasons {
+		if !strings.Contains(string(operating), "`"+reason[1]+"`") {
+			t.Errorf("docs/operating.md does not say what %s means", reason[1])
+		}
+	}
+}
 
 // TestMetrics: each is there, and those that documents name exist.
 func TestMetrics(t *testing.T) {
@@ -87,7 +144,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 	types := map[string]any{"Status": adminapi.Status{}, "Service": adminapi.Service{}, "Worker": adminapi.Worker{}, "Why": adminapi.Why{},
 		"Step": adminapi.Step{}, "Failure": adminapi.Failure{}, "DeadLetter": adminapi.DeadLetter{}, "Requeued": adminapi.Requeued{},
-		"LogLevel": adminapi.LogLevel{}, "Error": adminapi.Error{}}
+		"Request": adminapi.Request{}, "Requests": adminapi.Requests{}, "LogLevel": adminapi.LogLevel{}, "Error": adminapi.Error{}}
 	for name, schema := range doc.Components.Schemas {
 		v, ok := types[name]
 		if !ok {

@@ -136,7 +136,31 @@ func TestAdminStory(t *testing.T) {
 	if len(workers) != 1 || workers[0].State != "up" || workers[0].Dialect != "prv1" || workers[0].Running != 1 || len(workers[0].Worker) != 16 {
 		t.Errorf("workers %+v", workers)
 	}
-	secondID := a.queuedID("gate")
+	var open adminapi.Requests
+	a.get("/requests", &open)
+	if len(open.Requests) != 2 || open.More {
+		t.Fatalf("open requests %+v", open)
+	}
+	if one, two := open.Requests[0], open.Requests[1]; one.State != "assigned" || one.Worker != workers[0].Worker || one.Attempt != 1 || one.Clients != 1 ||
+		two.State != "queued" || two.Service != "gate" || two.Worker != "" || two.LeftMS == 0 {
+		t.Errorf("open requests %+v", open)
+	}
+	if held := workers[0].Requests; len(held) != 1 || held[0] != open.Requests[0].ID {
+		t.Errorf("the worker holds %v", held)
+	}
+	secondID := open.Requests[1].ID
+	a.get("/requests?state=assigned&service=gate&older_than_ms=0&limit=10", &open)
+	if len(open.Requests) != 1 || open.Requests[0].State != "assigned" {
+		t.Errorf("assigned ones: %+v", open)
+	}
+	a.get("/requests?limit=1", &open)
+	if len(open.Requests) != 1 || !open.More {
+		t.Errorf("one of them: %+v", open)
+	}
+	a.get("/requests?service=another", &open)
+	if len(open.Requests) != 0 {
+		t.Errorf("of another service: %+v", open)
+	}
 	var why adminapi.Why
 	a.get("/requests/"+secondID, &why)
 	if why.State != "queued" || !strings.Contains(why.Answer, "the one live worker is busy") || len(why.Steps) == 0 || why.Steps[0].What != "accepted" {
@@ -197,29 +221,46 @@ func TestAdminStory(t *testing.T) {
 	}
 }
 
-// queuedID is the id of the last request accepted for a service.
-func (a *admin) queuedID(service string) string {
-	a.t.Helper()
-	stats, err := a.broker.Stats()
-	if err != nil || len(stats.Services) == 0 {
-		a.t.Fatal(err)
-	}
-	// The recorder knows it; the API has no list of ids, so ask the test's ear.
-	for _, id := range broker.RecordedIDs(a.broker, "accepted") {
-		var why adminapi.Why
-		a.get("/requests/"+id, &why)
-		if why.State == "queued" && why.Service == service {
-			return id
+// TestAdminFailing: a service whose requests all fail is said to fail, by its name;
+// how long its longest run lasts is told with its id and worker.
+func TestAdminFailing(t *testing.T) {
+	a := startAdmin(t, broker.Config{})
+	stop := a.worker(worker.Config{Services: []string{"bad"}, Concurrency: 2}, worker.HandlerFunc(func(ctx context.Context, r *worker.Request) ([]byte, error) {
+		if string(r.Body()) == "hang" {
+			<-ctx.Done()
+		}
+		return nil, fmt.Errorf("no")
+	}))
+	defer stop()
+	p := a.pipeline(client.Config{})
+	defer p.Close()
+	for range 5 {
+		if _, err := p.Do(t.Context(), client.Request{Service: "bad"}); err == nil {
+			t.Fatal("it did not fail")
 		}
 	}
-	a.t.Fatal("no queued request was recorded")
-	return ""
+	p.Go(t.Context(), client.Request{Service: "bad", Body: []byte("hang"), Deadline: time.Minute})
+	var services []adminapi.Service
+	a.eventually("it runs", func() bool { a.get("/services", &services); return services[0].RunMS > 50 })
+	var open adminapi.Requests
+	a.get("/requests", &open)
+	s := services[0]
+	if !s.Failing || s.RecentDone != 5 || s.RecentFailed != 5 || s.Hanging || s.HangAfterMS != 60_000 || s.RunID != open.Requests[0].ID || s.RunWorker != open.Requests[0].Worker {
+		t.Errorf("%+v, open %+v", s, open)
+	}
+	if words := s.Troubles(); len(words) != 1 || words[0] != "failing" {
+		t.Errorf("in words: %q", words)
+	}
+	_, text := a.call("GET", "/metrics", "")
+	if !strings.Contains(text, `privateer_run_oldest_seconds{service="bad"} 0.`) || !strings.Contains(text, `privateer_run_hanging_after_seconds{service="bad"} 60`+"\n") {
+		t.Errorf("the metrics do not have the run:\n%s", text)
+	}
 }
 
 // TestAdminRefuses: bad calls get a JSON error with a stable code.
 func TestAdminRefuses(t *testing.T) {
 	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("0123456789abcdef\n"), 0o600); err != nil {
+	if err := os.WriteFile(token, []byte("\ufeff0123456789abcdef\r\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	a := startAdmin(t, broker.Config{AdminTokenFile: token})
@@ -237,6 +278,11 @@ func TestAdminRefuses(t *testing.T) {
 	a.want(200, "", "GET", "/api/v1/status", "", func(r *http.Request) { r.Host = "localhost:1" })
 	a.want(404, "not_found", "GET", "/api/v1/requests/"+unknown, "")
 	a.want(400, "bad_request", "GET", "/api/v1/requests/17", "")
+	a.want(400, "bad_request", "GET", "/api/v1/requests?state=lost", "")
+	a.want(400, "bad_request", "GET", "/api/v1/requests?service=", "")
+	a.want(400, "bad_request", "GET", "/api/v1/requests?service=%ff", "")
+	a.want(400, "bad_request", "GET", "/api/v1/requests?older_than_ms=-1", "")
+	a.want(400, "bad_request", "GET", "/api/v1/requests?limit=1001", "")
 	a.want(404, "not_found", "GET", "/api/v1/nothing", "")
 	a.want(405, "method", "PUT", "/api/v1/status", "")
 	a.want(405, "method", "GET", "/api/v1/dead/"+unknown+"/requeue", "")
@@ -251,6 +297,7 @@ func TestAdminRefuses(t *testing.T) {
 	if level.Level != "debug" {
 		t.Errorf("level %q", level.Level)
 	}
+	a.want(204, "", "PUT", "/api/v1/log-level", `{"level":"off"}`)
 	a.want(200, "", "GET", "/livez", "")
 	a.want(404, "", "GET", "/debug/pprof/", "")
 	a.token = ""
@@ -265,6 +312,10 @@ func TestAdminConfig(t *testing.T) {
 	if err := os.WriteFile(short, []byte("abc"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	two := filepath.Join(t.TempDir(), "two")
+	if err := os.WriteFile(two, []byte("0123456789abcdef\nfedcba9876543210\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -272,6 +323,7 @@ func TestAdminConfig(t *testing.T) {
 	defer taken.Close()
 	for name, c := range map[string]broker.Config{
 		"AdminTokenFile":           {Admin: "127.0.0.1:0", AdminTokenFile: filepath.Join(t.TempDir(), "none")},
+		"has 2 lines":              {Admin: "127.0.0.1:0", AdminTokenFile: two},
 		"at least 16":              {Admin: "127.0.0.1:0", AdminTokenFile: short},
 		"needs a token":            {Admin: "0.0.0.0:0"},
 		"address already in use":   {Admin: taken.Addr().String()},

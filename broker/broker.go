@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 	"github.com/privateer-mq/privateer/internal/adminpage"
 	"github.com/privateer-mq/privateer/internal/core"
 	"github.com/privateer-mq/privateer/internal/link"
-	"github.com/privateer-mq/privateer/internal/link/zmqlink"
+	"github.com/privateer-mq/privateer/internal/link/transport"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -25,8 +26,9 @@ var ErrNotRunning = errors.New("broker: not running")
 // ErrNoDeadLetter is returned by Requeue and Drop for an id they do not know.
 var ErrNoDeadLetter = errors.New("broker: no dead letter with that id")
 
-// ErrNoRoom is returned by Requeue while the queue is full.
-var ErrNoRoom = errors.New("broker: the queue is full")
+// ErrNoRoom is returned by Requeue while the queue is full, or the broker drains: the
+// dead letter stays where it is.
+var ErrNoRoom = errors.New("broker: the queue is full, or the broker is shutting down")
 
 // A Broker is one broker. Its methods are safe for concurrent use. Run may be
 // called once.
@@ -35,7 +37,7 @@ type Broker struct {
 	ran    atomic.Bool
 	ready  chan struct{} // closed when both ports are bound
 	drains chan struct{} // closed when Run has been told to end
-	done   chan struct{} // closed when Run has ended
+	done   chan struct{} // closed when the loop turns no more
 	asks   chan func(*loop)
 	host   atomic.Pointer[link.Host]
 	addrs  atomic.Pointer[[2]string]
@@ -73,7 +75,8 @@ func (b *Broker) Run(ctx context.Context) error {
 	if b.ran.Swap(true) {
 		return errors.New("broker: Run was called before; make a new Broker")
 	}
-	defer close(b.done)
+	over := sync.OnceFunc(func() { close(b.done) })
+	defer over()
 	ctx, b.drain = context.WithCancel(ctx)
 	defer b.drain()
 	l, err := b.open()
@@ -89,25 +92,29 @@ func (b *Broker) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, l.host.Wake)
 	defer stop()
 	err = l.run(ctx)
+	over() // who asks is refused now: there is nobody to answer, though some have yet to be told
 	return errors.Join(err, l.close())
 }
 
 // open binds both ports.
 func (b *Broker) open() (*loop, error) {
 	endpoints := append(append([]string(nil), b.cfg.Frontends...), b.cfg.Backends...)
-	host, err := zmqlink.For(endpoints...)
+	host, _, err := transport.For(b.cfg.Transport, nil, endpoints...)
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
 	options := func(endpoints []string) link.Options {
 		return link.Options{Role: link.Router, Endpoints: endpoints, SendMax: socketQueue, RecvMax: socketQueue,
-			FrameBytesMax: max(b.cfg.MaxMessage+spareFrame, listFrameMax), Linger: linger, Lend: true}
+			FrameBytesMax: max(b.cfg.MaxMessage+spareFrame, listFrameMax), Linger: linger, Lend: true,
+			IPCMode: b.cfg.IPCMode, PeerBytesMax: b.cfg.MaxPeerBytes, LinkBytesMax: b.cfg.MaxLinkBytes / 2}
 	}
-	front, err := host.Open(options(b.cfg.Frontends))
+	o := options(b.cfg.Frontends)
+	o.Monitor = transport.Name(b.cfg.Transport) != "libzmq" // which cannot name whose connection it is about
+	front, err := host.Open(o)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("broker: frontend: %w", err), host.Close())
 	}
-	o := options(b.cfg.Backends)
+	o = options(b.cfg.Backends)
 	o.Handover, o.Monitor = true, true
 	o.SendMax = protocol.CreditMax + socketQueue // credit is the bound
 	back, err := host.Open(o)
@@ -115,7 +122,8 @@ func (b *Broker) open() (*loop, error) {
 		return nil, errors.Join(fmt.Errorf("broker: backend: %w", err), host.Close())
 	}
 	start := time.Now()
-	l := &loop{b: b, cfg: &b.cfg, host: host, ports: [2]link.Link{front, back}, start: start, epoch: randomEpoch(), drops: map[core.What]uint64{}}
+	l := &loop{b: b, cfg: &b.cfg, host: host, ports: [2]link.Link{front, back}, start: start, epoch: randomEpoch(), drops: map[core.What]uint64{},
+		mute: map[string]struct{}{}, met: [2]map[string]protocol.ID{{}, {}}}
 	b.started = start
 	b.epoch.Store(l.epoch)
 	if b.cfg.Admin != "" {
@@ -126,7 +134,7 @@ func (b *Broker) open() (*loop, error) {
 		return nil, errors.Join(err, host.Close())
 	}
 	b.admin.Store(a)
-	l.core = core.New(b.cfg.core(l.epoch), 0)
+	l.decide()
 	b.host.Store(&host)
 	b.addrs.Store(&[2]string{front.Addr(), back.Addr()})
 	close(b.ready)
@@ -176,6 +184,11 @@ func (b *Broker) ask(f func(*loop)) error {
 	case <-answered:
 		return nil
 	case <-b.done:
+	}
+	select { // it may have been answered in the last turn
+	case <-answered:
+		return nil
+	default:
 		return ErrNotRunning
 	}
 }
@@ -220,7 +233,9 @@ func (b *Broker) Requeue(id protocol.ID) (protocol.ID, error) {
 	if err := b.ask(func(l *loop) {
 		info, _ := l.core.Find(l.now(), id)
 		found = info.Dead
-		l.out, queued = l.core.RequeueDead(l.now(), id, fresh, l.out)
+		if l.out, queued = l.core.RequeueDead(l.now(), id, fresh, l.out); queued {
+			l.recorder.buried(id)
+		}
 		l.deliver()
 	}); err != nil {
 		return protocol.ID{}, err
@@ -237,38 +252,17 @@ func (b *Broker) Requeue(id protocol.ID) (protocol.ID, error) {
 // Drop forgets a dead letter. Errors: ErrNotRunning, ErrNoDeadLetter.
 func (b *Broker) Drop(id protocol.ID) error {
 	found := false
-	if err := b.ask(func(l *loop) { found = l.core.DropDead(id) }); err != nil {
+	if err := b.ask(func(l *loop) {
+		if found = l.core.DropDead(id); found {
+			l.recorder.buried(id)
+		}
+	}); err != nil {
 		return err
 	}
 	if !found {
 		return ErrNoDeadLetter
 	}
 	return nil
-}
-
-// Stats are a broker's counters and gauges at one moment. What package core's
-// fields mean is told by: go doc github.com/privateer-mq/privateer/internal/core.Counters
-type Stats struct {
-	Epoch    uint64        // drawn at this start; never 0
-	Uptime   time.Duration // since Run began
-	Counters core.Counters // since then
-	Gauges   core.Gauges
-	Services []core.ServiceInfo
-	Drops    map[string]uint64 // messages not used or not delivered, by reason
-}
-
-// Stats asks the loop how things stand. The caller owns what it returns. Error:
-// ErrNotRunning.
-func (b *Broker) Stats() (Stats, error) {
-	var s Stats
-	err := b.ask(func(l *loop) {
-		s = Stats{Epoch: l.epoch, Uptime: l.now(), Counters: l.core.Counters(), Gauges: l.core.Gauges(),
-			Services: l.core.Services(l.now()), Drops: map[string]uint64{}}
-		for reason, n := range l.drops {
-			s.Drops[string(reason)] = n
-		}
-	})
-	return s, err
 }
 
 // randomEpoch draws the number of this start. It is never 0, which on the wire

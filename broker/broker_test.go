@@ -28,7 +28,9 @@ func start(t *testing.T, cfg broker.Config) *rig {
 	t.Helper()
 	name := strings.ReplaceAll(t.Name(), "/", "-")
 	r := &rig{t: t, front: "mem://front-" + name, back: "mem://back-" + name, ended: make(chan error, 1)}
-	cfg.Frontends, cfg.Backends = []string{r.front}, []string{r.back}
+	if len(cfg.Frontends) == 0 {
+		cfg.Frontends, cfg.Backends = []string{r.front}, []string{r.back}
+	}
 	b, err := broker.New(cfg)
 	if err != nil {
 		t.Fatal(err)

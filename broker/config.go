@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"os"
 	"reflect"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/privateer-mq/privateer/internal/core"
+	"github.com/privateer-mq/privateer/internal/link/transport"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -26,6 +28,12 @@ type Config struct {
 	Frontends []string
 	// Backends are the endpoints for workers. Default: tcp://127.0.0.1:5556.
 	Backends []string
+	// IPCMode is what the files of ipc:// endpoints may be used by, as 0o660: who may
+	// write to one may connect. Default: what the umask leaves.
+	IPCMode os.FileMode
+	// Transport is what tcp:// and ipc:// endpoints are served by: "zmtp", in Go,
+	// or "libzmq", where package transport/libzmq is imported. Default: zmtp.
+	Transport string
 	// Heartbeat is the time between heartbeats, both ways; workers adopt it.
 	// Range 10ms to 60s; default 1s.
 	Heartbeat time.Duration
@@ -43,14 +51,28 @@ type Config struct {
 	MaxQueueBytes int64
 	// MaxMessage bounds the body of one message, all frames together. Default 1 MiB.
 	MaxMessage int64
+	// MaxPeerBytes bounds what waits on one connection, one way; one message more
+	// may, and two in any case. Beyond it reading waits, and a message is refused as
+	// for a peer that is full. Default 16 MiB. Transport libzmq has no such bound.
+	MaxPeerBytes int64
+	// MaxLinkBytes bounds what waits on all connections of both ports together;
+	// then the slowest readers are cut off. At least 1 MiB; default 128 MiB.
+	// Transport libzmq has no such bound.
+	MaxLinkBytes int64
 	// MaxPeers bounds the registered workers. Default 20,000.
 	MaxPeers int
 	// MaxServices bounds the service names in use. Default 1,000.
 	MaxServices int
 	// MaxIDs bounds the ids of finished requests that are remembered. Default 4,000,000.
 	MaxIDs int
+	// MaxDead bounds the dead letters that are kept; the oldest make room, and they do
+	// beyond 64 MiB of bodies, too. Default 1,000.
+	MaxDead int
 	// DefaultDeadline is the deadline of plain clients' requests. Default 30s.
 	DefaultDeadline time.Duration
+	// MaxDeadline is the longest deadline that a request may name; ids are remembered
+	// that long. Beyond it the request is INVALID. Default 24h.
+	MaxDeadline time.Duration
 	// DefaultService serves clients and workers that name none. Default "default".
 	DefaultService string
 	// ReplayWindow is how long a finished reply is kept for a client that asks
@@ -73,6 +95,9 @@ type Config struct {
 	// LegacyErrors is what a client gets whose dialect has no errors. Default:
 	// Silent.
 	LegacyErrors LegacyErrors
+	// PPPFrames is what becomes of a request whose body is not one frame, where a
+	// Paranoid Pirate worker is to have it. Default: Join.
+	PPPFrames PPPFrames
 	// Admin is HOST:PORT of the admin listener: metrics, API and page over HTTP.
 	// Empty, the default: there is none, and nothing is recorded for it.
 	Admin string
@@ -89,8 +114,13 @@ type Config struct {
 	// Insecure says that listening beyond loopback is meant, and silences the
 	// warning about it.
 	Insecure bool
-	// Logger takes the broker's log. Its zero value is silent.
+	// Logger takes the broker's log. Its zero value is silent. Lines are written on
+	// the broker's loop: a writer that may block, such as a pipe, belongs behind one
+	// that does not, such as zerolog's diode.Writer.
 	Logger zerolog.Logger
+	// LogLost is how many lines of the log were lost so far, for the metric
+	// privateer_log_lines_lost_total. It is called by whoever scrapes. nil: 0.
+	LogLost func() uint64
 
 	dialects protocol.Dialects
 }
@@ -109,11 +139,27 @@ const (
 
 func (e LegacyErrors) text() bool { return e == Text }
 
+// PPPFrames says what becomes of a request whose body is not one frame, where a
+// Paranoid Pirate worker is to have it. The guide's workers take messages of three
+// frames, address, empty and body; any other they throw away without a word, and
+// their lease or the deadline has to end the wait.
+type PPPFrames string
+
+// The choices.
+const (
+	// Join: the frames are put together, and no frame is an empty one.
+	Join PPPFrames = "join"
+	// Refuse: it ends as INVALID, not started.
+	Refuse PPPFrames = "refuse"
+	// Keep: it goes out as it is, for workers that know frames.
+	Keep PPPFrames = "keep"
+)
+
 // Fixed bounds, beside those of Config.
 const (
+	durationMax  = protocol.DurationMSMax * time.Millisecond // 49 days; beyond, some sum might not fit
 	heartbeatMin = 10 * time.Millisecond
 	heartbeatMax = time.Minute
-	deadMax      = 1000             // dead letters
 	reconnectMax = 2 * time.Second  // told to workers
 	retention    = 30 * time.Second // told to workers: bodies of acknowledged replies
 	connectMax   = 3 * time.Second  // a worker's attempt to connect is given up
@@ -137,16 +183,21 @@ func (c Config) withDefaults() Config {
 	c.MaxQueue = cmp.Or(c.MaxQueue, 100_000)
 	c.MaxQueueBytes = cmp.Or(c.MaxQueueBytes, 1<<30)
 	c.MaxMessage = cmp.Or(c.MaxMessage, 1<<20)
+	c.MaxPeerBytes = cmp.Or(c.MaxPeerBytes, 16<<20)
+	c.MaxLinkBytes = cmp.Or(c.MaxLinkBytes, 128<<20)
 	c.MaxPeers = cmp.Or(c.MaxPeers, 20_000)
 	c.MaxServices = cmp.Or(c.MaxServices, 1000)
 	c.MaxIDs = cmp.Or(c.MaxIDs, 4_000_000)
+	c.MaxDead = cmp.Or(c.MaxDead, 1000)
 	c.DefaultDeadline = cmp.Or(c.DefaultDeadline, 30*time.Second)
+	c.MaxDeadline = cmp.Or(c.MaxDeadline, max(24*time.Hour, c.DefaultDeadline))
 	c.DefaultService = cmp.Or(c.DefaultService, "default")
 	c.ReplayWindow = cmp.Or(c.ReplayWindow, 2*time.Minute)
 	c.ReplayBytes = cmp.Or(c.ReplayBytes, 256<<20)
 	c.RecoveryWindow = cmp.Or(c.RecoveryWindow, time.Duration(c.Liveness)*c.Heartbeat+reconnectMax+connectMax)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 10*time.Second)
 	c.LegacyErrors = cmp.Or(c.LegacyErrors, Silent)
+	c.PPPFrames = cmp.Or(c.PPPFrames, Join)
 	c.RecorderSteps = cmp.Or(c.RecorderSteps, 50_000)
 	c.Version, c.Commit = cmp.Or(c.Version, "dev"), cmp.Or(c.Commit, "unknown")
 	if reflect.ValueOf(c.Logger).IsZero() {
@@ -169,28 +220,37 @@ func (c *Config) validate() error {
 		got        any
 	}{
 		{c.Heartbeat < heartbeatMin || c.Heartbeat > heartbeatMax, "Heartbeat", "10ms to 60s", c.Heartbeat},
+		{c.IPCMode&^os.ModePerm != 0, "IPCMode", "permissions, 0 to 0o777", c.IPCMode},
 		{c.Liveness < 2 || c.Liveness > 100, "Liveness", "2 to 100", c.Liveness},
 		{c.MaxAttempts < 1 || c.MaxAttempts > 100, "MaxAttempts", "1 to 100", c.MaxAttempts},
-		{c.Lease != 0 && c.Lease < leaseMin, "Lease", "0, or at least 2 heartbeats + 500ms = " + leaseMin.String(), c.Lease},
+		{c.Lease != 0 && c.Lease < leaseMin || c.Lease > durationMax, "Lease", "0, or 2 heartbeats + 500ms = " + leaseMin.String() + " to 49 days", c.Lease},
 		{c.MaxQueue < 1, "MaxQueue", "at least 1", c.MaxQueue},
 		{c.MaxQueueBytes < 1, "MaxQueueBytes", "at least 1", c.MaxQueueBytes},
 		{c.MaxMessage < 1 || c.MaxMessage > 1<<30, "MaxMessage", "1 byte to 1 GiB", c.MaxMessage},
+		{c.MaxPeerBytes < 1<<10, "MaxPeerBytes", "at least 1 KiB", c.MaxPeerBytes},
+		{c.MaxLinkBytes < 1<<20, "MaxLinkBytes", "at least 1 MiB", c.MaxLinkBytes},
 		{c.MaxPeers < 1, "MaxPeers", "at least 1", c.MaxPeers},
 		{c.MaxServices < 1, "MaxServices", "at least 1", c.MaxServices},
 		{c.MaxIDs < 2, "MaxIDs", "at least 2", c.MaxIDs},
-		{c.DefaultDeadline < time.Millisecond, "DefaultDeadline", "at least 1ms", c.DefaultDeadline},
+		{c.MaxDead < 1, "MaxDead", "at least 1", c.MaxDead},
+		{c.DefaultDeadline < time.Millisecond || c.DefaultDeadline > durationMax, "DefaultDeadline", "1ms to 49 days", c.DefaultDeadline},
+		{c.MaxDeadline < c.DefaultDeadline || c.MaxDeadline > durationMax, "MaxDeadline", "DefaultDeadline to 49 days", c.MaxDeadline},
 		{protocol.ValidService([]byte(c.DefaultService)) != "", "DefaultService", "1 to 255 bytes of UTF-8 without control characters", c.DefaultService},
-		{c.ReplayWindow < 0, "ReplayWindow", "not negative", c.ReplayWindow},
+		{c.ReplayWindow < 0 || c.ReplayWindow > durationMax, "ReplayWindow", "0 to 49 days", c.ReplayWindow},
 		{c.ReplayBytes < 0, "ReplayBytes", "not negative", c.ReplayBytes},
-		{c.RecoveryWindow < 0, "RecoveryWindow", "not negative", c.RecoveryWindow},
-		{c.DrainTimeout < 0, "DrainTimeout", "not negative", c.DrainTimeout},
+		{c.RecoveryWindow < 0 || c.RecoveryWindow > durationMax, "RecoveryWindow", "0 to 49 days", c.RecoveryWindow},
+		{c.DrainTimeout < 0 || c.DrainTimeout > durationMax, "DrainTimeout", "0 to 49 days", c.DrainTimeout},
 		{c.RecorderSteps < 1 || c.RecorderSteps > 10_000_000, "RecorderSteps", "1 to 10,000,000", c.RecorderSteps},
 		{unknown != "", "Dialects", "some of " + strings.Join(protocol.DialectNames(), ", "), unknown},
 		{c.LegacyErrors != Silent && c.LegacyErrors != Text, "LegacyErrors", "silent or text", c.LegacyErrors},
+		{c.PPPFrames != Join && c.PPPFrames != Refuse && c.PPPFrames != Keep, "PPPFrames", "join, refuse or keep", c.PPPFrames},
 	} {
 		if f.bad {
 			return fmt.Errorf("broker: Config.%s is %v; want %s", f.name, f.got, f.want)
 		}
+	}
+	if err := transport.Check(c.Transport); err != nil {
+		return fmt.Errorf("broker: Config.Transport: %w", err)
 	}
 	return nil
 }
@@ -199,7 +259,7 @@ func (c *Config) core(epoch uint64) core.Config {
 	return core.Config{
 		Epoch: epoch, Heartbeat: c.Heartbeat, Liveness: c.Liveness, MaxAttempts: c.MaxAttempts, Lease: c.Lease,
 		MaxQueue: c.MaxQueue, MaxQueueBytes: c.MaxQueueBytes, MaxMessage: c.MaxMessage, MaxPeers: c.MaxPeers,
-		MaxServices: c.MaxServices, MaxIDs: c.MaxIDs, MaxDead: deadMax, DefaultDeadline: c.DefaultDeadline,
+		MaxServices: c.MaxServices, MaxIDs: c.MaxIDs, MaxDead: c.MaxDead, DefaultDeadline: c.DefaultDeadline, MaxDeadline: c.MaxDeadline,
 		DefaultService: c.DefaultService, ReplayWindow: c.ReplayWindow, ReplayBytes: c.ReplayBytes,
 		RecoveryWindow: c.RecoveryWindow, ReconnectMax: reconnectMax, Retention: retention,
 	}

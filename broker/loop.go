@@ -13,25 +13,21 @@ import (
 
 // Numbers of the loop.
 const (
-	batch       = 256 // messages taken from one port before the other has its turn
-	roundsMax   = 64  // batches taken before a turn ends, after a stop
-	waitMax     = 100 * time.Millisecond
-	drainedPoll = 10 * time.Millisecond
-	asksMax     = 8                     // questions from other goroutines that one turn answers
-	lateMin     = 50 * time.Millisecond // a turn so late is told to the core
-	trimEvery   = time.Second
-	trimMin     = 50_000                 // requests and ids: less is not worth it
-	farewell    = 200 * time.Millisecond // after the last answer, before the ports are closed
+	batch     = 256 // messages taken from one port in one turn
+	asksMax   = 8   // questions from other goroutines that one turn answers
+	trimEvery = time.Second
+	trimMin   = 50_000 // requests and ids: less is not worth it
 )
 
-// A loop owns both ports and the core: one goroutine, no lock. A turn reads
-// the clock, takes what has arrived, lets the core fire what is due, and sends.
+// A loop owns both ports and the core: one goroutine, no lock. A turn reads what
+// has arrived, reads the clock, decides (core.Turns), and sends.
 type loop struct {
 	b        *Broker
 	cfg      *Config
 	host     link.Host
 	ports    [2]link.Link // by protocol.Port
 	core     *core.Core
+	turns    *core.Turns
 	start    time.Time
 	epoch    uint64
 	drops    map[core.What]uint64
@@ -42,9 +38,14 @@ type loop struct {
 	clock    time.Duration // read last
 	awaiting []awaiting    // those who wait for workers
 	warned   limiter
+	mute     map[string]struct{}       // workers without heartbeats whose connection stands
+	met      [2]map[string]protocol.ID // by port: an id drawn when a peer that has chosen its routing id connected
+	lookAt   time.Duration             // next look at the ports
+	full     [2]bool                   // by port: that it accepts nothing was said
 
-	in     []link.Message
-	msg    protocol.Message
+	in     [2][]link.Message // by protocol.Port: what was read
+	again  bool              // there may be more
+	drains bool              // it is to end
 	out    []core.Output
 	sent   [2][]int // by port: the outputs that were put into it
 	frames [][]byte
@@ -56,43 +57,44 @@ func (l *loop) now() time.Duration {
 	return l.clock
 }
 
+// decide makes the deciding parts.
+func (l *loop) decide() {
+	l.core = core.New(l.cfg.core(l.epoch), 0)
+	l.turns = core.NewTurns(l.core, core.TurnConfig{Dialects: l.cfg.dialects, DrainTimeout: l.cfg.DrainTimeout, NewID: newID})
+}
+
 // run turns until ctx is done and what is held is finished, or the drain
 // time-out has come. It returns an error if the links were closed under it.
 func (l *loop) run(ctx context.Context) error {
-	woke := l.now()
-	began := woke
-	var drainEnd time.Duration
+	began := l.now()
+	before, wait := began, time.Duration(0)
 	for {
-		if drainEnd == 0 && ctx.Err() != nil {
-			drainEnd = l.now() + l.cfg.DrainTimeout
-			l.out = l.core.Drain(l.now(), l.out)
-			l.deliver()
-		}
-		l.turn(woke)
-		if now := l.now(); drainEnd != 0 && (now >= drainEnd || l.core.Idle()) {
-			l.out = l.core.Leave(now, l.out)
-			l.deliver()
-			l.farewell(now + farewell)
+		l.drains = ctx.Err() != nil
+		l.turn(before, wait)
+		if l.turns.Over(l.clock) {
 			return nil
 		}
 		l.tellAwaiting()
-		wait := l.wait(drainEnd)
-		slept := l.now()
-		woke = slept + wait
+		before = l.now()
+		if wait = l.turns.Wait(before); l.again || len(l.b.asks) > 0 {
+			wait = 0
+		}
 		if err := l.host.Wait(wait); errors.Is(err, link.ErrClosed) {
 			return err
 		} else if err != nil {
 			l.cfg.Logger.Error().Err(err).Msg("waiting for messages failed")
 		}
-		worked := slept - began
+		worked := before - began
 		began = l.now()
-		l.turned(began, max(began-woke, 0), worked, began-slept)
+		l.turned(began, max(began-before-wait, 0), worked, began-before)
 	}
 }
 
 // turned notes how the loop keeps up.
 func (l *loop) turned(now, lag, worked, waited time.Duration) {
 	l.b.ticked.Store(int64(now))
+	l.noteHeld(now)
+	l.lookAtPorts(now)
 	l.pace.turned(now, lag, worked, waited)
 	if l.floodOver(now) {
 		go debug.FreeOSMemory() // it takes a while
@@ -120,48 +122,21 @@ func (l *loop) floodOver(now time.Duration) bool {
 	return true
 }
 
-// farewell reads on until end, so that the last answers arrive: TCP throws away
-// what is under way to a peer when the socket is closed with input unread.
-func (l *loop) farewell(end time.Duration) {
-	for now := l.now(); now < end; now = l.now() {
-		if err := l.host.Wait(min(end-now, drainedPoll)); err != nil {
-			return
-		}
-		l.turn(l.now())
+// turn does one turn: it reads, decides and sends. before is the clock's reading
+// before the wait, and wait how long that was to be.
+func (l *loop) turn(before, wait time.Duration) {
+	var found [2]bool
+	for at := range l.ports {
+		found[at] = l.receive(protocol.Port(at))
 	}
-}
-
-// wait is the time until the next turn is needed, if nothing arrives.
-func (l *loop) wait(drainEnd time.Duration) time.Duration {
-	wait := min(waitMax, l.cfg.Heartbeat)
-	if len(l.b.asks) > 0 {
-		wait = 0
-	}
+	l.again = !found[0] || !found[1]
 	now := l.now()
-	if at, ok := l.core.Deadline(); ok {
-		wait = min(wait, max(at-now, 0))
+	l.out = l.turns.Begin(now, before, wait, l.out)
+	if l.drains {
+		l.out = l.turns.Drain(now, l.out)
 	}
-	if drainEnd != 0 {
-		wait = min(wait, max(drainEnd-now, 0), drainedPoll)
-	}
-	return wait
-}
-
-// turn does one turn. woke is when it should have begun at the latest.
-func (l *loop) turn(woke time.Duration) {
-	now := l.now()
-	late := now - woke
-	stopped := late > l.cfg.Heartbeat
-	if late > lateMin {
-		l.out = l.core.Stopped(now, late, l.out)
-		l.deliver()
-	}
-	for round := 0; ; round++ {
-		more := l.take(protocol.FrontPort)
-		more = l.take(protocol.BackPort) || more
-		if !more || !stopped || round == roundsMax { // after a stop: hear everybody first
-			break
-		}
+	for at := range l.ports {
+		l.take(protocol.Port(at))
 	}
 	for range asksMax { // the others have to wait for the next turn
 		select {
@@ -172,56 +147,44 @@ func (l *loop) turn(woke time.Duration) {
 		}
 		break
 	}
-	l.out = l.core.Tick(l.now(), l.out)
+	l.out = l.turns.End(found, l.out)
 	l.deliver()
 	l.host.Recycle(l.core.Spent())
 }
 
-// take passes what waits at one port to the core, up to one batch. It reports
-// whether there may be more.
-func (l *loop) take(at protocol.Port) bool {
-	in, err := l.ports[at].Recv(l.in[:0], batch)
+// receive reads what waits at one port, up to one batch. It reports whether it
+// was found empty.
+func (l *loop) receive(at protocol.Port) (empty bool) {
+	in, err := l.ports[at].Recv(l.in[at][:0], batch)
 	if err != nil && !errors.Is(err, link.ErrClosed) {
 		l.cfg.Logger.Error().Err(err).Msg("reading failed")
 	}
-	now := l.now()
-	for i := range in {
-		switch in[i].Kind {
-		case link.Data:
-			l.read(now, at, &in[i])
-		case link.Disconnected:
-			l.out = l.core.Disconnected(now, l.out)
-		}
-	}
-	more := len(in) == batch
-	clear(in)
-	l.in = in[:0]
-	l.deliver()
-	return more
+	l.in[at] = in
+	return len(in) < batch
 }
 
-// read passes one message to the core, whatever dialect it is in.
-func (l *loop) read(now time.Duration, at protocol.Port, m *link.Message) {
-	o, err := protocol.Read(at, m.Frames, l.cfg.dialects, &l.msg)
-	if err != nil && l.b.metrics != nil {
-		l.b.metrics.broke(err)
-	}
-	from := core.Peer{ID: m.Peer, Port: at, Dialect: o.Dialect, Envelope: o.Envelope}
-	switch {
-	case err != nil && o.Worker:
-		l.out = l.core.Malformed(now, core.Back, from, &l.msg, err, l.out)
-		l.msg = protocol.Message{}
-	case err != nil:
-		l.out = l.core.Malformed(now, core.Front, from, &l.msg, err, l.out)
-		l.msg = protocol.Message{}
-	case o.Worker:
-		l.out = l.core.Worker(now, from, &l.msg, l.out)
-	default:
-		if o.Dialect != protocol.PRV1 {
-			l.msg.ID = newID()
+// take passes what was read to the core.
+func (l *loop) take(at protocol.Port) {
+	for i := range l.in[at] {
+		m := &l.in[at][i]
+		switch m.Kind {
+		case link.Connected:
+			l.greet(at, m)
+		case link.Data:
+			var err error
+			l.meet(at, m)
+			if l.out, err = l.turns.Read(at, m.Peer, m.Frames, l.out); err != nil && l.b.metrics != nil {
+				l.b.metrics.broke(err)
+			}
+		case link.Disconnected:
+			if m.Peer == nil && at == protocol.FrontPort { // of one client of many
+				continue
+			}
+			l.part(at, m)
+			l.out = l.core.Disconnected(l.clock, core.Peer{ID: m.Peer, Port: at}, l.out)
 		}
-		l.out = l.core.Client(now, from, &l.msg, l.out)
 	}
+	clear(l.in[at])
 }
 
 // deliver does what the core has decided, in order. What cannot be sent goes
@@ -241,7 +204,7 @@ func (l *loop) deliver() {
 			case core.Note:
 				if l.recorder != nil {
 					l.recorder.add(l.clock, &o.Event)
-					l.b.metrics.note(&o.Event)
+					l.b.metrics.note(l.clock, &o.Event)
 				}
 				l.note(&o.Event)
 			}
@@ -249,14 +212,32 @@ func (l *loop) deliver() {
 		l.flush(protocol.FrontPort)
 		l.flush(protocol.BackPort)
 	}
-	clear(l.out)
-	l.out = l.out[:0]
+	l.out = emptied(l.out)
+	for at := range l.sent {
+		l.sent[at] = emptied(l.sent[at])
+	}
+}
+
+// listsKept is the longest list that is used again: one turn that had much to say
+// does not keep its memory for ever.
+const listsKept = 1 << 13
+
+func emptied[T any](list []T) []T {
+	if cap(list) > listsKept {
+		return nil
+	}
+	clear(list)
+	return list[:0]
 }
 
 // send encodes output i and puts it into its port.
 func (l *loop) send(i int) {
 	o := &l.out[i]
 	to := protocol.Origin{Dialect: o.To.Dialect, Worker: o.Side == core.Back, Envelope: o.To.Envelope}
+	if l.stale(o, &to) {
+		l.drops[core.DropClientGone]++
+		return
+	}
 	if to.Dialect != protocol.PRV1 && !to.Worker && o.Msg.Code != protocol.OK {
 		if !l.cfg.LegacyErrors.text() {
 			l.drops[core.DropSilent]++ // its time-out is the only error that it knows
@@ -264,8 +245,11 @@ func (l *loop) send(i int) {
 		}
 		o.Msg.Body = [][]byte{protocol.ErrorBody(&o.Msg)}
 	}
+	if to.Worker && to.Dialect == protocol.PPP && !l.fits(o, &to) {
+		return
+	}
 	if to.Worker {
-		o.Msg.SentMS = uint32(l.now() / time.Millisecond)
+		o.Msg.SentMS = uint32(l.clock / time.Millisecond) // as old as the decision
 	}
 	frames, buf := protocol.Append(l.frames[:0], l.buf[:0], &to, &o.Msg)
 	if len(frames) == 0 { // its dialect has no such message
@@ -285,13 +269,18 @@ func (l *loop) flush(at protocol.Port) {
 	l.ports[at].Flush(func(number int, err error) {
 		o := &l.out[l.sent[at][number]]
 		side, to, msg := o.Side, o.To, o.Msg
-		l.out = l.core.Undeliverable(l.now(), side, to, &msg, errors.Is(err, link.ErrUnreachable), l.out)
+		if side == core.Back && errors.Is(err, link.ErrUnreachable) {
+			delete(l.mute, string(to.ID)) // libzmq does not name whose connection has ended
+		}
+		// It failed now, however long ago it was decided: a grace begins.
+		l.out = l.core.Undeliverable(time.Since(l.start), side, to, &msg, errors.Is(err, link.ErrUnreachable), l.out)
 	})
 	l.sent[at] = l.sent[at][:0]
 }
 
 // close ends the ports; the last messages have a moment to leave.
 func (l *loop) close() error {
+	l.noteHeld(l.now() + time.Second) // whenever it was said last
 	l.cfg.Logger.Info().Str("state", "stopped").Msg("broker stopped")
 	return l.host.Close()
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/privateer-mq/privateer/internal/core"
+	"github.com/privateer-mq/privateer/internal/link"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -24,13 +25,19 @@ type metrics struct {
 	lag      prometheus.Histogram
 	services map[string]*serviceMetrics
 	max      int
+	clock    stopwatch
+	sweptAt  time.Duration // when a place was looked for last
 }
 
 // A serviceMetrics is one service's own, found once.
 type serviceMetrics struct {
+	name           string // as it is counted
 	done, failed   uint64
 	outcomes       [16]prometheus.Counter
 	duration, wait prometheus.Observer
+	recent         recent
+	runs           runTimes
+	used           time.Duration // when something of it was counted last
 }
 
 // otherService stands for the names beyond the bound.
@@ -39,7 +46,7 @@ const otherService = "(others)"
 var buckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
 
 func newMetrics(b *Broker) *metrics {
-	m := &metrics{registry: prometheus.NewRegistry(), services: map[string]*serviceMetrics{}, max: 2 * b.cfg.MaxServices}
+	m := &metrics{registry: prometheus.NewRegistry(), services: map[string]*serviceMetrics{}, max: 2 * b.cfg.MaxServices, clock: stopwatch{}}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "privateer_" + name, Help: help}, labels)
 		m.registry.MustRegister(v)
@@ -64,38 +71,76 @@ func newMetrics(b *Broker) *metrics {
 	return m
 }
 
-func (m *metrics) service(name string) *serviceMetrics {
-	if s := m.services[name]; s != nil {
-		return s
+func (m *metrics) service(now time.Duration, name string) *serviceMetrics {
+	s := m.services[name]
+	if s == nil && len(m.services) >= m.max && name != otherService && !m.makeRoom(now) {
+		return m.service(now, otherService)
 	}
-	if len(m.services) >= m.max && name != otherService {
-		return m.service(otherService)
+	if s == nil {
+		s = &serviceMetrics{name: name, duration: m.duration.WithLabelValues(name), wait: m.wait.WithLabelValues(name)}
+		m.services[name] = s
 	}
-	s := &serviceMetrics{duration: m.duration.WithLabelValues(name), wait: m.wait.WithLabelValues(name)}
-	m.services[name] = s
+	s.used = now
 	return s
 }
 
+// goneFor is how long nothing of a name must have been counted, for its place to be
+// another's.
+const goneFor = 10 * time.Minute
+
+// makeRoom forgets the names that were not used for long. It looks once a second:
+// somebody may make names up.
+func (m *metrics) makeRoom(now time.Duration) bool {
+	if now-m.sweptAt < time.Second {
+		return false
+	}
+	m.sweptAt = now
+	for name, s := range m.services {
+		if now-s.used >= goneFor && name != otherService {
+			delete(m.services, name)
+			label := prometheus.Labels{"service": name}
+			m.requests.DeletePartialMatch(label)
+			m.duration.Delete(label)
+			m.wait.Delete(label)
+		}
+	}
+	return len(m.services) < m.max
+}
+
 // note counts one event.
-func (m *metrics) note(e *core.Event) {
+func (m *metrics) note(now time.Duration, e *core.Event) {
+	if unasked(e) {
+		m.clock.stop(now, e.ID)
+		return
+	}
 	switch e.What {
 	case core.EventFinished:
-		s := m.service(e.Service)
+		s := m.service(now, e.Service)
 		s.done++
 		if e.Code != protocol.OK {
 			s.failed++
 		}
 		k := &s.outcomes[e.Code%16]
 		if *k == nil {
-			*k = m.requests.WithLabelValues(e.Service, strings.ToLower(e.Code.String()))
+			*k = m.requests.WithLabelValues(s.name, strings.ToLower(e.Code.String()))
 		}
 		(*k).Inc()
 		s.duration.Observe(e.Took.Seconds())
-	case core.EventHandedOut:
-		if e.Attempt == 1 {
-			m.service(e.Service).wait.Observe(e.Took.Seconds())
+		if e.Code != protocol.Cancelled {
+			s.recent.add(now, e.Code != protocol.OK)
 		}
+		if took, ok := m.clock.stop(now, e.ID); ok && (e.Code == protocol.OK || e.Code == protocol.Failed) {
+			s.runs.add(took)
+		}
+	case core.EventHandedOut:
+		m.clock.start(now, e.ID)
+		if e.Attempt == 1 {
+			m.service(now, e.Service).wait.Observe(e.Took.Seconds())
+		}
+	case core.EventForgotten, core.EventRefused: // the latter of a request that was open until now, in rare cases
+		m.clock.stop(now, e.ID)
 	case core.EventRequeued:
+		m.clock.stop(now, e.ID)
 		m.causes.WithLabelValues(strings.ReplaceAll(e.Reason, " ", "_")).Inc()
 	}
 }
@@ -123,6 +168,8 @@ var (
 	descQueueDepth  = desc("queue_depth", "Requests that wait in the queue of a service.", "service")
 	descQueueOldest = desc("queue_oldest_seconds", "Age of the oldest request that waits; 0 when none does.", "service")
 	descRunning     = desc("requests_running", "Requests that workers hold.", "service")
+	descRunOldest   = desc("run_oldest_seconds", "How long a worker has had what it has had for longest; 0 when none runs.", "service")
+	descHangAfter   = desc("run_hanging_after_seconds", "From when on a run of the service is taken to hang: ten times its 99th percentile.", "service")
 	descPaused      = desc("service_paused", "1 while the service is paused.", "service")
 	descWorkers     = desc("workers", "Registered workers, by state.", "state")
 	descLive        = desc("service_workers", "Live workers of a service.", "service")
@@ -139,6 +186,15 @@ var (
 	descParts       = desc("parts_total", "Parts of replies that were handed on.")
 	descBusy        = desc("loop_busy_ratio", "Part of the last ten seconds in which the loop worked.")
 	descBound       = desc("bound_used_ratio", "How much of a bound is used, 0 to 1: requests (--max-queue), bytes (--max-queue-bytes), ids, workers (--max-peers), services.", "bound")
+	descConnections = desc("connections", "Connections whose handshake is done. Of transport zmtp, as all that names a port.", "port")
+	descHandshakes  = desc("handshakes", "Connections whose handshake is under way.", "port")
+	descLinkBytes   = desc("link_bytes", "Bytes that wait on connections: in, to be read by the broker; out, to be read by peers; unfinished, of messages that are not whole.", "port", "way")
+	descAccepted    = desc("connections_accepted_total", "Connections that were accepted.", "port")
+	descCut         = desc("connections_cut_total", "Connections that the broker has ended, by reason.", "port", "reason")
+	descPeerFull    = desc("peer_full_total", "Messages that were refused because as much waited for their peer as may.", "port")
+	descReadPauses  = desc("read_pauses_total", "Times that reading from a connection has paused because as much as may waits to be read, of it or of all.", "port")
+	descPauses      = desc("accepting_pauses_total", "Times that accepting has paused, for want of descriptors or memory.", "port")
+	descLogLost     = desc("log_lines_lost_total", "Lines of the broker's log that could not be written, or not as fast as they came.")
 	descDraining    = desc("draining", "1 while the broker drains.")
 )
 
@@ -161,6 +217,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		gauge(descRunning, float64(s.Running), s.Name)
 		gauge(descLive, float64(s.Workers), s.Name)
 		gauge(descPaused, number(s.Paused), s.Name)
+		h := v.health[s.Name]
+		gauge(descRunOldest, h.oldest.Held.Seconds(), s.Name)
+		gauge(descHangAfter, h.hangAfter.Seconds(), s.Name)
 	}
 	states := map[string]int{"up": 0, "draining": 0, "suspected": 0}
 	for i := range v.workers {
@@ -182,6 +241,11 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	count(descUndeliv, undeliverable)
+	lost := uint64(0)
+	if c.b.cfg.LogLost != nil {
+		lost = c.b.cfg.LogLost()
+	}
+	count(descLogLost, lost)
 	count(descLate, v.counters.LateRepliesUsed)
 	count(descFalse, v.counters.FalseSuspicions)
 	count(descReplays, v.counters.Replayed)
@@ -192,6 +256,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	gauge(descIDs, float64(v.gauges.IDs))
 	gauge(descBusy, v.busy)
 	gauge(descDraining, number(v.gauges.Draining))
+	collectLinks(v.links, gauge, count)
 	cfg, g := &c.b.cfg, &v.gauges
 	for bound, used := range map[string]float64{
 		"requests": float64(g.Open) / float64(cfg.MaxQueue),
@@ -201,6 +266,29 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		"services": float64(g.Services) / float64(cfg.MaxServices),
 	} {
 		gauge(descBound, used, bound)
+	}
+}
+
+// collectLinks tells of the connections.
+func collectLinks(links map[string]link.Stats, gauge func(*prometheus.Desc, float64, ...string), count func(*prometheus.Desc, uint64, ...string)) {
+	for port := range links {
+		s := links[port]
+		gauge(descConnections, float64(s.Connections), port)
+		gauge(descHandshakes, float64(s.Handshakes), port)
+		for way, n := range map[string]int64{"in": s.BytesToRead, "out": s.BytesToSend, "unfinished": s.Unfinished} {
+			gauge(descLinkBytes, float64(n), port, way)
+		}
+		count(descAccepted, s.Accepted, port)
+		for reason, n := range map[string]uint64{
+			"bad_handshake": s.BadHandshakes, "late_handshake": s.LateHandshakes, "many_handshakes": s.ManyHandshakes,
+			"malformed": s.Malformed, "large_frame": s.LargeFrames, "long_message": s.LongMessages,
+			"unfinished": s.UnfinishedCut, "slow": s.SlowCut, "taken_id": s.TakenIDs, "silent": s.SilentCut,
+		} {
+			count(descCut, n, port, reason)
+		}
+		count(descPeerFull, s.Full, port)
+		count(descReadPauses, s.ReadPauses, port)
+		count(descPauses, s.AcceptingPauses, port)
 	}
 }
 

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"hash/maphash"
+	"slices"
 	"strconv"
 	"time"
 
@@ -9,14 +11,16 @@ import (
 )
 
 // A recorder keeps the newest steps in the lives of requests, for whoever asks
-// why one is not done. It is a ring: adding costs a copy, and looking is a walk.
+// why one is not done, and the whole stories of those that failed. The steps are a
+// ring: adding costs a copy. Those whose ids have one hash are chained, newest first.
 type recorder struct {
 	steps []step
-	next  int
-	full  bool
+	count uint64   // steps so far; number n, from 1, stands at n-1 modulo the ring
+	heads []uint64 // by hash: the number of the newest step; 0: none
+	seed  maphash.Seed
+	tell  []step // of the story that is being kept
 
-	failures []failure // the newest, a ring as well
-	failed   int
+	stories stories
 }
 
 // A step is one thing that happened to a request.
@@ -31,20 +35,18 @@ type step struct {
 	behind  int
 	took    time.Duration
 	reason  string
+	prev    uint64 // the step before it in its chain
 }
 
-// A failure is a request that ended without OK.
-type failure struct {
-	at              time.Duration
-	id              protocol.ID
-	service, reason string
-	code            protocol.Code
-}
-
-const failuresMax = 100
+// storyWalk bounds what is looked at when a story is kept.
+const storyWalk = 64
 
 func newRecorder(stepsMax int) *recorder {
-	return &recorder{steps: make([]step, stepsMax), failures: make([]failure, 0, failuresMax)}
+	heads := 1
+	for heads < stepsMax && heads < 1<<16 {
+		heads *= 2
+	}
+	return &recorder{steps: make([]step, stepsMax), heads: make([]uint64, heads), seed: maphash.MakeSeed()}
 }
 
 // add notes e, if it is about a request.
@@ -52,46 +54,80 @@ func (r *recorder) add(now time.Duration, e *core.Event) {
 	if e.ID.IsZero() || len(r.steps) == 0 {
 		return
 	}
-	r.steps[r.next] = step{at: now, id: e.ID, what: e.What, service: e.Service, worker: e.Worker, attempt: e.Attempt,
-		code: e.Code, behind: e.Behind, took: e.Took, reason: e.Reason}
-	if r.next++; r.next == len(r.steps) {
-		r.next, r.full = 0, true
+	head := r.head(e.ID)
+	r.count++
+	r.steps[(r.count-1)%uint64(len(r.steps))] = step{at: now, id: e.ID, what: e.What, service: e.Service, worker: e.Worker, attempt: e.Attempt,
+		code: e.Code, behind: e.Behind, took: e.Took, reason: e.Reason, prev: *head}
+	*head = r.count
+	switch {
+	case e.What == core.EventDeadLetter && e.Code != protocol.CodeNone:
+		r.stories.dying = e.ID
+	case e.What == core.DropDeadLetter:
+		r.stories.buried(e.ID)
+	case endsStory(e):
+		r.keep(now, e)
 	}
-	if e.Code == protocol.OK || e.What != core.EventFinished && e.What != core.EventRefused {
-		return
-	}
-	f := failure{at: now, id: e.ID, service: e.Service, reason: e.Reason, code: e.Code}
-	if len(r.failures) < failuresMax {
-		r.failures = append(r.failures, f)
-	} else {
-		r.failures[r.failed%failuresMax] = f
-	}
-	r.failed++
 }
 
-// of lists the steps of one request, oldest first.
-func (r *recorder) of(id protocol.ID) (list []step) {
-	look := func(part []step) {
-		for i := range part {
-			if part[i].id == id {
-				list = append(list, part[i])
-			}
+func (r *recorder) head(id protocol.ID) *uint64 {
+	return &r.heads[maphash.Bytes(r.seed, id[:])&uint64(len(r.heads)-1)]
+}
+
+// keep keeps the story that e ends: its first step, as far as it can be found, and
+// the newest.
+func (r *recorder) keep(now time.Duration, e *core.Event) {
+	list := r.walk(r.tell[:0], e.ID, 0, storyWalk)
+	r.tell = list
+	if len(list) > storySteps {
+		list = append(list[:1], list[len(list)-storySteps+1:]...)
+	}
+	st := story{at: now, id: e.ID, service: e.Service, reason: e.Reason, code: e.Code, steps: list, last: r.count}
+	for i := range list {
+		if st.service == "" {
+			st.service = list[i].service
 		}
 	}
-	if r.full {
-		look(r.steps[r.next:])
+	r.stories.add(st)
+}
+
+// walk appends the steps of one request with a number above after, oldest first. It
+// looks at so many at most; 0: at all.
+func (r *recorder) walk(list []step, id protocol.ID, after uint64, most int) []step {
+	oldest := uint64(1)
+	if size := uint64(len(r.steps)); r.count > size {
+		oldest = r.count - size + 1
 	}
-	look(r.steps[:r.next])
+	begin := len(list)
+	for n, looked := *r.head(id), 0; n >= max(oldest, after+1); looked++ {
+		if most > 0 && looked == most {
+			break
+		}
+		s := &r.steps[(n-1)%uint64(len(r.steps))]
+		if s.id == id {
+			list = append(list, *s)
+		}
+		n = s.prev
+	}
+	slices.Reverse(list[begin:])
 	return list
 }
 
-// newest lists the failures, newest first.
-func (r *recorder) newest() []failure {
-	list := make([]failure, 0, len(r.failures))
-	for i := range r.failures {
-		list = append(list, r.failures[(r.failed-1-i)%len(r.failures)])
+// of lists the steps of one request, oldest first: those of the ring, and before
+// them what is kept of its story.
+func (r *recorder) of(id protocol.ID) []step {
+	ring := r.walk(nil, id, 0, 0)
+	st, ok := r.stories.of(id)
+	if !ok || len(ring) > 0 && ring[0].at <= st.steps[0].at {
+		return ring
 	}
-	return list
+	return r.walk(slices.Clone(st.steps), id, st.last, 0)
+}
+
+// buried: a dead letter was queued again or dropped.
+func (r *recorder) buried(id protocol.ID) {
+	if r != nil {
+		r.stories.buried(id)
+	}
 }
 
 // text is the step in words.
@@ -118,6 +154,8 @@ func (s *step) text() string {
 		return n + " taken back" + because + "; queued again"
 	case core.EventFinished:
 		return "ended as " + s.code.String() + " after " + span(s.took) + because
+	case core.EventForgotten:
+		return "forgotten" + because + "; who asks again begins anew"
 	case core.EventReplayed:
 		return "asked for again: its outcome was repeated"
 	case core.EventJoined:
@@ -130,7 +168,10 @@ func (s *step) text() string {
 		return w + " has finished it and keeps the reply"
 	case core.EventRescued:
 		return "a late reply of " + w + " was used"
-	case core.EventDeadLetter:
+	case core.EventDeadLetter: // and DropDeadLetter
+		if s.code == protocol.CodeNone {
+			return "no longer kept as a dead letter, to make room for a newer one"
+		}
 		return "put aside as a dead letter" + because
 	case core.EventRerun:
 		return n + " is told that an earlier one may have run"

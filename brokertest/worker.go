@@ -73,7 +73,7 @@ func (w *Worker) start() {
 	cfg.Brokers = []string{r.Endpoint(w.cfg.Brokers[0])}
 	var h worker.Handler
 	if w.handler != nil { // New has an error for that
-		h = r
+		h = worker.Wrap(w.handler, r.Handle) // which offers what that offers
 	}
 	made, err := worker.New(cfg, h)
 	if err != nil {

@@ -3,11 +3,12 @@ package client
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
 
-	"github.com/privateer-mq/privateer/internal/calls"
+	"github.com/privateer-mq/privateer/internal/clientcore"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -15,17 +16,18 @@ import (
 type Call struct {
 	done  chan struct{}
 	reply Reply
-	pong  *calls.Pong
+	pong  *clientcore.Pong
 	err   error
 	ended uint32 // parts before the end
 
 	// Set before the call is given to the loop, then the loop's.
 	ctx    context.Context
-	spec   calls.Call
+	spec   clientcore.Call
 	stop   func() bool  // no longer watch ctx; nil: it cannot end
 	parts  *parts       // of a reply in parts; nil otherwise
 	notify chan<- *Call // told when done; nil: nobody. Has room.
 	index  int          // in Results
+	body   [1][]byte    // what spec has, if it is one frame
 	// bounded: the deadline is that of ctx. Whichever of the two is noticed
 	// first, the error says that it was the context's.
 	bounded bool
@@ -67,7 +69,7 @@ func (c *Call) unwatch() {
 func (l *loop) start(ctx context.Context, r Request, c *Call) *Call {
 	c.done, c.ctx = make(chan struct{}), ctx
 	var err *Error
-	if c.spec, err = l.spec(&r); err != nil {
+	if c.spec, err = l.spec(&r, c); err != nil {
 		c.finish(Reply{}, err)
 		return c
 	}
@@ -80,7 +82,7 @@ func (l *loop) start(ctx context.Context, r Request, c *Call) *Call {
 
 // submit waits for a place, and posts c.
 func (l *loop) submit(r *Request, c *Call) *Call {
-	if err := l.enter(c.ctx, r, c.spec.Deadline); err != nil {
+	if err := l.enter(c.ctx, r, c.spec.Deadline, c.bounded); err != nil {
 		c.finish(Reply{}, err)
 		return c
 	}
@@ -95,10 +97,20 @@ func (l *loop) submit(r *Request, c *Call) *Call {
 	return c
 }
 
-// enter takes one of MaxInFlight places.
-func (l *loop) enter(ctx context.Context, r *Request, deadline time.Duration) *Error {
+const noPlace = "nothing was sent: MaxInFlight requests are open"
+
+// contextError is the error of a request whose context has ended before it was sent.
+func contextError(r *Request, text string, err error) *Error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return localError(r, protocol.Expired, text, true, err)
+	}
+	return localError(r, protocol.Cancelled, text, false, err)
+}
+
+// enter takes one of MaxInFlight places. The deadline may be that of ctx: bounded.
+func (l *loop) enter(ctx context.Context, r *Request, deadline time.Duration, bounded bool) *Error {
 	if err := ctx.Err(); err != nil {
-		return localError(r, protocol.Cancelled, "nothing was sent", false, err)
+		return contextError(r, "nothing was sent", err)
 	}
 	select {
 	case l.places <- struct{}{}:
@@ -111,8 +123,11 @@ func (l *loop) enter(ctx context.Context, r *Request, deadline time.Duration) *E
 	case l.places <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return localError(r, protocol.Cancelled, "nothing was sent: MaxInFlight requests are open", false, ctx.Err())
+		return contextError(r, noPlace, ctx.Err())
 	case <-budget.C:
+		if bounded { // by ctx, which notices it in this moment as well
+			return contextError(r, noPlace, context.DeadlineExceeded)
+		}
 		return localError(r, protocol.Overloaded, fmt.Sprintf("no place among the %d requests that may be open (MaxInFlight) by the deadline",
 			l.cfg.MaxInFlight), true, nil)
 	case <-l.done:
@@ -124,8 +139,8 @@ func (l *loop) leave() { <-l.places }
 
 // spec turns a request into what the state machine takes, or says what is
 // wrong with it.
-func (l *loop) spec(r *Request) (calls.Call, *Error) {
-	s := calls.Call{
+func (l *loop) spec(r *Request, c *Call) (clientcore.Call, *Error) {
+	s := clientcore.Call{
 		Key: l.keys.Add(1), ID: r.ID, FromCaller: !r.ID.IsZero(),
 		Service: r.Service, Body: r.Frames,
 		AtMostOnce: r.AtMostOnce, NoWait: r.NoWait, Finish: r.FinishRunning, Priority: protocol.Code(r.Priority),
@@ -133,9 +148,10 @@ func (l *loop) spec(r *Request) (calls.Call, *Error) {
 		Jitter: rand.Uint64(),
 	}
 	if s.Body == nil && r.Body != nil {
-		s.Body = [][]byte{r.Body}
+		c.body[0] = r.Body
+		s.Body = c.body[:]
 	}
-	invalid := func(format string, args ...any) (calls.Call, *Error) {
+	invalid := func(format string, args ...any) (clientcore.Call, *Error) {
 		return s, localError(r, protocol.Invalid, fmt.Sprintf(format, args...), false, nil)
 	}
 	budget := cmp.Or(r.Deadline, l.cfg.Deadline)
@@ -176,33 +192,31 @@ func (l *loop) spec(r *Request) (calls.Call, *Error) {
 // bound lets an earlier deadline of c's context win.
 func (l *loop) bound(c *Call) {
 	if d, ok := c.ctx.Deadline(); ok {
-		if at := l.now() + time.Until(d); at < c.spec.Deadline {
+		left := min(time.Until(d), durationMax) // that of a far one and now are more than fits
+		if at := l.now() + left; at < c.spec.Deadline {
 			c.spec.Deadline, c.bounded = at, true
 		}
 	}
 }
 
 // outcome gives c its end. Only the loop calls it.
-func (l *loop) outcome(c *Call, o *calls.Outcome) {
+func (l *loop) outcome(c *Call, o *clientcore.Outcome) {
 	c.unwatch()
 	l.ended++
 	broker := ""
 	if o.Broker >= 0 {
 		broker = l.cfg.Brokers[o.Broker]
 	}
+	cause := l.cause(c, o)
+	if errors.Is(cause, context.DeadlineExceeded) && o.Code == protocol.Cancelled { // whoever noticed it first
+		expired := *o
+		expired.Code, expired.Retryable, expired.Text = protocol.Expired, true, "the deadline of its context passed"
+		o = &expired
+	}
 	l.stats.ended(o)
 	l.hookOutcome(c, o, broker)
 	l.leave()
 	if o.Code != protocol.OK {
-		var cause error
-		switch {
-		case o.Closed:
-			cause = ErrClosed
-		case o.Withdrawn:
-			cause = c.ctx.Err()
-		case c.bounded && (o.Code == protocol.Expired || l.now() >= c.spec.Deadline): // a broker may notice it first
-			cause = context.DeadlineExceeded
-		}
 		l.logOutcome(c, o, broker)
 		c.finish(Reply{}, outcomeError(o, broker, cause))
 		return
@@ -213,4 +227,19 @@ func (l *loop) outcome(c *Call, o *calls.Outcome) {
 		reply.Headers = append(reply.Headers, Header{k, v})
 	}
 	c.finish(reply, nil)
+}
+
+// cause is what of c's caller has ended it; nil if nothing has.
+func (l *loop) cause(c *Call, o *clientcore.Outcome) error {
+	switch {
+	case o.Code == protocol.OK:
+		return nil
+	case o.Closed:
+		return ErrClosed
+	case o.Withdrawn:
+		return c.ctx.Err()
+	case c.bounded && (o.Code == protocol.Expired || l.now() >= c.spec.Deadline): // a broker may notice it first
+		return context.DeadlineExceeded
+	}
+	return nil
 }

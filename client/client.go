@@ -14,6 +14,9 @@ type Config struct {
 	// Brokers are the front endpoints, tried in turn; at most 16. Default:
 	// tcp://127.0.0.1:5555.
 	Brokers []string
+	// Transport is what tcp:// and ipc:// endpoints are reached by: "zmtp", in Go,
+	// or "libzmq", where package transport/libzmq is imported. Default: zmtp.
+	Transport string
 	// Timeout is how long one try waits for its answer. 1ms to 49 days; default 2.5s.
 	Timeout time.Duration
 	// Retries is how many further tries follow the first. At most 1,000,000;
@@ -30,7 +33,9 @@ type Config struct {
 	MaxMessage int64
 	// Hooks are told of connections, retries and outcomes. Default: none.
 	Hooks Hooks
-	// Logger takes the client's log. Its zero value is silent.
+	// Logger takes the client's log. Its zero value is silent. Lines are written in
+	// the client's turns: a writer that may block, such as a pipe, belongs
+	// behind one that does not, such as zerolog's diode.Writer.
 	Logger zerolog.Logger
 }
 
@@ -60,7 +65,11 @@ type Request struct {
 	// Package tracing sets it.
 	Trace string
 	// ID names the request. Zero, the usual case: a fresh UUIDv7. A caller who
-	// was restarted takes up its request again by giving its id.
+	// was restarted takes up its request again by giving its id, which can come from
+	// a key of its own: protocol.IDFrom. While a broker remembers the id it is run
+	// once, and its outcome repeated: until its deadline and a heartbeat for certain,
+	// and for the broker's replay window (--replay-window, 2 minutes) while there is
+	// room. After that it runs again: what must not, ever, must be known to the handler.
 	ID protocol.ID
 	// Timeout, Retries and Deadline override the Config's where not zero;
 	// Retries < 0 is none. An earlier deadline of ctx wins.

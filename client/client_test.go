@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -45,6 +46,9 @@ func bubble(t *testing.T, cfg Config, test func(t *testing.T, do doer)) {
 // A doer is a Client or a Pipeline.
 type doer interface {
 	Do(context.Context, Request) (Reply, error)
+	Go(context.Context, Request) *Call
+	Ping(context.Context) (Pong, error)
+	Results(context.Context, iter.Seq[Request]) iter.Seq2[Result, error]
 	Stats() Stats
 	Close() error
 }
@@ -206,7 +210,7 @@ func TestContextCancelled(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		_, err := do.Do(ctx, Request{Service: "s"})
-		certain(t, err, ErrCancelled, protocol.NotStarted)
+		certain(t, err, ErrExpired, protocol.NotStarted)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v does not wrap the context's error", err)
 		}
@@ -354,16 +358,11 @@ func (f *fake) accept2(q *asked) {
 }
 
 func TestPing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, err := New(Config{Brokers: []string{"mem://none", endpoint}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
+	bubble(t, Config{Brokers: []string{"mem://none", endpoint}}, func(t *testing.T, do doer) {
 		f := startFake(t, endpoint, 7, func(f *fake, q *asked) {
 			f.after(3*time.Millisecond, func() { f.echo(q) })
 		})
-		p, err := c.Ping(context.Background())
+		p, err := do.Ping(context.Background())
 		want := Pong{Broker: endpoint, Epoch: 7, Version: 1, RoundTrip: 3 * time.Millisecond, MessageBytesMax: 1 << 20, FramesMax: 1024}
 		if err != nil || p != want {
 			t.Fatalf("got %+v, %v", p, err)
@@ -371,7 +370,7 @@ func TestPing(t *testing.T) {
 		f.kill()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		_, err = c.Ping(ctx)
+		_, err = do.Ping(ctx)
 		certain(t, err, context.DeadlineExceeded, protocol.NotStarted)
 	})
 }

@@ -7,7 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/privateer-mq/privateer/internal/calls"
+	"github.com/privateer-mq/privateer/internal/clientcore"
+	"github.com/privateer-mq/privateer/internal/link/transport"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -41,8 +42,8 @@ func (c Config) withDefaults(inFlight int) Config {
 // validate names the first field that is out of bounds.
 func (c Config) validate(inFlightMax int) error {
 	switch {
-	case len(c.Brokers) > calls.BrokersMax:
-		return fmt.Errorf("client: Brokers has %d endpoints; at most %d are allowed", len(c.Brokers), calls.BrokersMax)
+	case len(c.Brokers) > clientcore.BrokersMax:
+		return fmt.Errorf("client: Brokers has %d endpoints; at most %d are allowed", len(c.Brokers), clientcore.BrokersMax)
 	case c.Timeout < time.Millisecond || c.Timeout > durationMax:
 		return fmt.Errorf("client: Timeout is %v; it must be at least 1ms and at most %v", c.Timeout, durationMax)
 	case c.Retries > retriesMax:
@@ -53,6 +54,9 @@ func (c Config) validate(inFlightMax int) error {
 		return fmt.Errorf("client: MaxInFlight is %d; it must be at least 1 and at most %d", c.MaxInFlight, inFlightMax)
 	case c.MaxMessage < 1:
 		return fmt.Errorf("client: MaxMessage is %d; it must be at least 1", c.MaxMessage)
+	}
+	if err := transport.Check(c.Transport); err != nil {
+		return fmt.Errorf("client: Transport: %w", err)
 	}
 	for i, b := range c.Brokers {
 		if strings.TrimSpace(b) == "" {

@@ -2,10 +2,11 @@ package client
 
 import (
 	"context"
+	"iter"
 	"math/rand/v2"
 	"time"
 
-	"github.com/privateer-mq/privateer/internal/calls"
+	"github.com/privateer-mq/privateer/internal/clientcore"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -15,7 +16,9 @@ const (
 )
 
 // A Client sends requests over REQ sockets, one request under way on each: the
-// Lazy Pirate. Safe for concurrent use.
+// Lazy Pirate. It has all that a Pipeline has but Stream, for a REQ socket gets one
+// answer to each request; a Pipeline is the better one for many requests at a time.
+// Safe for concurrent use.
 type Client struct{ loop *loop }
 
 // New returns a Client. It does not wait for a connection. The error names the
@@ -25,7 +28,7 @@ func New(cfg Config) (*Client, error) {
 	if err := cfg.validate(clientMax); err != nil {
 		return nil, err
 	}
-	l, err := newLoop(cfg, calls.Req)
+	l, err := newLoop(cfg, clientcore.Req)
 	if err != nil {
 		return nil, err
 	}
@@ -53,13 +56,26 @@ type Pong struct {
 
 // Ping asks the brokers in turn until one answers, at most for the Config's
 // Deadline. An error is an *Error, ErrUnreachable if none answered.
-func (c *Client) Ping(ctx context.Context) (Pong, error) {
-	l := c.loop
+func (c *Client) Ping(ctx context.Context) (Pong, error) { return c.loop.ping(ctx) }
+
+// Go sends a request and returns without waiting for its outcome. It blocks
+// only while MaxInFlight requests are open, until ctx ends or the request's
+// deadline passes; the Call then says so. When ctx ends the request is withdrawn.
+func (c *Client) Go(ctx context.Context, r Request) *Call { return c.loop.start(ctx, r, &Call{}) }
+
+// Results sends the requests and yields each outcome as it comes, as
+// Pipeline.Results does.
+func (c *Client) Results(ctx context.Context, requests iter.Seq[Request]) iter.Seq2[Result, error] {
+	return c.loop.results(ctx, requests)
+}
+
+// ping is Client.Ping.
+func (l *loop) ping(ctx context.Context) (Pong, error) {
 	id, err := l.ids.next()
 	if err != nil {
 		return Pong{}, err
 	}
-	p := &Call{done: make(chan struct{}), ctx: ctx, spec: calls.Call{
+	p := &Call{done: make(chan struct{}), ctx: ctx, spec: clientcore.Call{
 		Key: l.keys.Add(1), ID: id, PingOnly: true, Timeout: l.cfg.Timeout,
 		Deadline: l.now() + l.cfg.Deadline, Jitter: rand.Uint64(),
 	}}

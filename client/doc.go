@@ -4,7 +4,8 @@
 //
 // A [Client] has one request under way per REQ socket, and a pool of those: the
 // Lazy Pirate. A [Pipeline] has many requests under way over one DEALER socket
-// per broker. Both keep the same promises and return the same errors.
+// per broker, and alone takes replies in parts. In all else they are alike: they keep
+// the same promises, return the same errors and have the same methods.
 //
 // [Ask] and [AskStream] send and return values instead of bytes. [WithRetries]
 // asks again, under a new id, what was certainly not started. Config.Hooks are
@@ -39,8 +40,9 @@
 //
 // Each "no" becomes "it may have" when an earlier try of the request was not
 // answered so, and when the id was given by the caller: then somebody may have
-// sent it before. A context that ends is an ErrCancelled (or ErrExpired, where
-// the broker says so), and the context's error as well.
+// sent it before. A context that is cancelled is an ErrCancelled, and
+// context.Canceled as well; one whose deadline passes is always an ErrExpired, and
+// context.DeadlineExceeded as well, whoever noticed it first and whatever the Code.
 //
 // # Time
 //

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"iter"
 	"time"
 
 	"github.com/privateer-mq/privateer/protocol"
@@ -16,6 +17,14 @@ type Doer interface {
 }
 
 var _, _ Doer = (*Client)(nil), (*Pipeline)(nil)
+
+// A Streamer asks for a reply in parts, as Pipeline.Stream does; AskStream takes one.
+// A Pipeline is one, and what goes around it, as tracing.Stream does.
+type Streamer interface {
+	Stream(ctx context.Context, r Request) iter.Seq2[Part, error]
+}
+
+var _ Streamer = (*Pipeline)(nil)
 
 // wholeBudget is the deadline of a request that names none.
 func (c *Client) wholeBudget() time.Duration   { return c.loop.cfg.Deadline }

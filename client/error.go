@@ -1,12 +1,13 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/privateer-mq/privateer/internal/calls"
+	"github.com/privateer-mq/privateer/internal/clientcore"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -40,7 +41,8 @@ var sentinels = map[protocol.Code]error{
 }
 
 // An Error is an outcome other than OK. errors.Is finds the sentinel of its
-// Code, ErrClosed if Close ended it, and the context's error if that did.
+// Code, ErrClosed if Close ended it, and the context's error if that did: after the
+// deadline of a context always both ErrExpired and context.DeadlineExceeded.
 type Error struct {
 	Code        protocol.Code
 	Message     string             // why, in words; may be empty
@@ -75,18 +77,21 @@ func (e *Error) Error() string {
 
 // Unwrap returns the sentinel of e's Code, and what ended the request early.
 func (e *Error) Unwrap() []error {
-	list := make([]error, 0, 2)
+	list := make([]error, 0, 3)
 	if s := sentinels[e.Code]; s != nil {
 		list = append(list, s)
 	}
 	if e.cause != nil {
 		list = append(list, e.cause)
 	}
+	if errors.Is(e.cause, context.DeadlineExceeded) && e.Code != protocol.Expired { // nobody could be reached until then, say
+		list = append(list, ErrExpired)
+	}
 	return list
 }
 
 // outcomeError is the error of an outcome that is not OK.
-func outcomeError(o *calls.Outcome, broker string, cause error) *Error {
+func outcomeError(o *clientcore.Outcome, broker string, cause error) *Error {
 	text := o.Text
 	if text == "" {
 		text = o.Meta.Get(protocol.MetaErrorText)

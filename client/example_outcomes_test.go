@@ -182,12 +182,16 @@ func ExampleHooks_restart() {
 		return []byte("done"), nil
 	}))
 
+	b.Worker("quick", worker.HandlerFunc(func(_ context.Context, r *worker.Request) ([]byte, error) { return r.Body(), nil }))
+
 	told := make(chan string, 100) // hooks must not block: more than they will say
 	p := b.PipelineConfig(client.Config{Hooks: client.Hooks{
 		Restart: func(string) { told <- "restarted" },
 		Retry:   func(_ protocol.ID, try int, _, why string) { told <- fmt.Sprintf("try %d: %s", try, why) },
 		Outcome: func(o client.Outcome) { told <- fmt.Sprintf("%s: %v by attempt %d", o.Service, o.Code, o.Attempt) },
 	}})
+	_, _ = p.Do(context.Background(), client.Request{Service: "quick"}) // now it has heard of this broker
+	fmt.Println(<-told)
 	call := p.Go(context.Background(), client.Request{Service: "slow"})
 	<-started
 	b.Restart()
@@ -198,6 +202,7 @@ func ExampleHooks_restart() {
 	reply, err := call.Reply()
 	fmt.Println(string(reply.Body()), err)
 	// Output:
+	// quick: OK by attempt 1
 	// try 2: connection lost
 	// restarted
 	// slow: OK by attempt 1

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/privateer-mq/privateer/internal/link"
-	"github.com/privateer-mq/privateer/internal/link/zmqlink"
+	"github.com/privateer-mq/privateer/internal/link/transport"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -48,7 +48,7 @@ type delayed struct {
 // startFake binds endpoint. handle may be nil: answer everything at once.
 func startFake(t *testing.T, endpoint string, epoch uint64, handle func(*fake, *asked)) *fake {
 	t.Helper()
-	host, err := zmqlink.For(endpoint)
+	host, _, err := transport.For("", nil, endpoint)
 	if err != nil {
 		t.Fatal(err)
 	}

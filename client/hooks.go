@@ -1,16 +1,18 @@
 package client
 
 import (
-	"github.com/privateer-mq/privateer/internal/calls"
+	"github.com/privateer-mq/privateer/internal/clientcore"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
 // Hooks are told what a Client or Pipeline goes through, for metrics and logs;
 // nil fields are not called. broker is the endpoint, of Config.Brokers.
 //
-// They are called on the one goroutine that moves all its messages: they must
-// return at once, and must not call the Client or Pipeline, which would wait for
-// that goroutine for ever. They are not called at the same time as each other.
+// They are called by whoever moves the messages just then, which may be any
+// goroutine that has called the Client or Pipeline: they must return at once, must
+// not call the Client or Pipeline, which would wait for ever, and must not lock
+// what a caller of it holds. They are not called at the same time as each other.
+// One that panics ends the process.
 type Hooks struct {
 	// Connect: a socket has been connected to a broker, first or again. A Client
 	// has many sockets; one that it gives up itself is not told as a Disconnect.
@@ -23,7 +25,7 @@ type Hooks struct {
 	// Retry: a request leaves this process again, under the same id, as try
 	// number 2 or later. why is one of the Why constants.
 	Retry func(id protocol.ID, try int, broker, why string)
-	// Outcome: a request has ended. What is refused before this goroutine has it
+	// Outcome: a request has ended. What is refused before it is on its way
 	// is not told: a field out of its bounds, no place among MaxInFlight, a
 	// context that had ended. Nor is Ping.
 	Outcome func(o Outcome)
@@ -59,19 +61,19 @@ func (l *loop) hookLink(k *openLink, connected bool) {
 }
 
 // hookEvent takes note of why the next try follows, and tells of a restart.
-func (l *loop) hookEvent(o *calls.Output) {
+func (l *loop) hookEvent(o *clientcore.Output) {
 	why := WhySilence
 	switch o.Event {
-	case calls.EpochChanged:
+	case clientcore.EpochChanged:
 		if h := l.cfg.Hooks.Restart; h != nil {
 			h(l.cfg.Brokers[o.Broker])
 		}
 		return
-	case calls.TryCut:
+	case clientcore.TryCut:
 		why = WhyCut
-	case calls.TryRefused:
+	case clientcore.TryRefused:
 		why = WhyRefused
-	case calls.TryTimedOut:
+	case clientcore.TryTimedOut:
 	default:
 		return
 	}
@@ -81,7 +83,7 @@ func (l *loop) hookEvent(o *calls.Output) {
 }
 
 // hookSent tells of o, which has left, if it is another try.
-func (l *loop) hookSent(o *calls.Output) {
+func (l *loop) hookSent(o *clientcore.Output) {
 	h := l.cfg.Hooks.Retry
 	if h == nil || o.Message.Command != protocol.Request || o.Try < 2 {
 		return
@@ -93,7 +95,7 @@ func (l *loop) hookSent(o *calls.Output) {
 	h(o.ID, int(o.Try), l.cfg.Brokers[o.Broker], why)
 }
 
-func (l *loop) hookOutcome(c *Call, o *calls.Outcome, broker string) {
+func (l *loop) hookOutcome(c *Call, o *clientcore.Outcome, broker string) {
 	if h := l.cfg.Hooks.Outcome; h != nil && !c.spec.PingOnly {
 		h(Outcome{ID: o.ID, Service: c.spec.Service, Code: o.Code, Certainty: o.Certainty,
 			Attempt: int(o.Attempt), Tries: int(o.Tries), Broker: broker})

@@ -9,9 +9,10 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/privateer-mq/privateer/internal/calls"
+	"github.com/privateer-mq/privateer/internal/clientcore"
+	"github.com/privateer-mq/privateer/internal/drive"
 	"github.com/privateer-mq/privateer/internal/link"
-	"github.com/privateer-mq/privateer/internal/link/zmqlink"
+	"github.com/privateer-mq/privateer/internal/link/transport"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -24,12 +25,12 @@ const (
 	queueMax       = 1000
 )
 
-// A loop is the one goroutine that owns the host, its links and the state
-// machine of a Client or Pipeline. Others reach it through the mailbox.
+// A loop owns the host, its links and the state machine of a Client or Pipeline.
+// Its turns run one at a time; others reach it through the mailbox.
 type loop struct {
 	cfg    Config
 	host   link.Host
-	face   calls.Face
+	face   clientcore.Face
 	epoch  time.Time // what now counts from
 	log    zerolog.Logger
 	mail   mailbox
@@ -38,16 +39,21 @@ type loop struct {
 	done   chan struct{} // closed when the loop has ended
 	ids    ids
 
-	// The loop's alone.
-	machine *calls.Machine
-	links   map[calls.LinkID]*openLink
+	arrivals *drive.Arrivals // nil: its host can only be waited for
+
+	// The turns' alone.
+	closing bool
+	machine *clientcore.Machine
+	links   map[clientcore.LinkID]*openLink
 	order   []*openLink // all of links, oldest first
+	batches []batch     // what this turn has read, by link
+	queued  []*openLink // those with something to send
 	open    map[uint64]*Call
 	at      time.Duration // when this turn has begun
 	ended   int           // calls that have got their outcome in it
-	out     []calls.Output
+	out     []clientcore.Output
 	spare   []command
-	read    []link.Message
+	read    []link.Message // ... and all of it
 	frames  [][]byte
 	buffer  []byte
 	stats   Stats // after done: anybody's, to read
@@ -55,32 +61,38 @@ type loop struct {
 
 type openLink struct {
 	link.Link
-	id     calls.LinkID
+	id     clientcore.LinkID
 	broker int
+	queuer link.Queuer // itself, if it is one
+	queued bool        // something waits for the end of the turn
 }
 
 // newLoop checks cfg and starts the goroutine.
-func newLoop(cfg Config, face calls.Face) (*loop, error) {
-	host, err := zmqlink.For(cfg.Brokers...)
-	if err != nil {
-		return nil, err
-	}
+func newLoop(cfg Config, face clientcore.Face) (*loop, error) {
 	var instance [8]byte
 	crand.Read(instance[:]) // never fails
 	l := &loop{
-		cfg: cfg, host: host, face: face, epoch: time.Now(), log: cfg.Logger,
+		cfg: cfg, face: face, epoch: time.Now(), log: cfg.Logger,
 		places: make(chan struct{}, cfg.MaxInFlight), done: make(chan struct{}),
-		machine: calls.New(calls.Config{Face: face, Brokers: len(cfg.Brokers),
+		machine: clientcore.New(clientcore.Config{Face: face, Brokers: len(cfg.Brokers),
 			Instance: binary.BigEndian.Uint64(instance[:]) | 1, CallsMax: cfg.MaxInFlight}),
-		links: map[calls.LinkID]*openLink{}, open: map[uint64]*Call{},
+		links: map[clientcore.LinkID]*openLink{}, open: map[uint64]*Call{},
 		ids:   newIDs(),
 		stats: newStats(),
+	}
+	arrivals := drive.NewArrivals(l.turn, l.finish)
+	host, tells, err := transport.For(cfg.Transport, arrivals.Arrive, cfg.Brokers...)
+	if err != nil {
+		return nil, err
+	}
+	if l.host = host; tells {
+		l.arrivals = arrivals
 	}
 	if err := l.tryEndpoints(); err != nil {
 		host.Close()
 		return nil, err
 	}
-	go l.run()
+	l.begin()
 	return l, nil
 }
 
@@ -100,15 +112,14 @@ func (l *loop) tryEndpoints() error {
 }
 
 func (l *loop) options(broker int) link.Options {
-	id := make([]byte, 16)
-	crand.Read(id) // never fails
+	id := link.Identity(func(b []byte) { crand.Read(b) }) // never fails
 	o := link.Options{
 		Role: link.Req, Endpoints: []string{l.cfg.Brokers[broker]}, Identity: id,
 		SendMax: queueMax, RecvMax: queueMax, FrameBytesMax: l.cfg.MaxMessage + headerRoom,
 		ReconnectMin: reconnectMin, ReconnectMax: reconnectMax, ConnectTimeout: connectTimeout,
 		Monitor: true,
 	}
-	if l.face == calls.Dealer {
+	if l.face == clientcore.Dealer {
 		o.Role = link.Dealer
 	}
 	return o
@@ -124,57 +135,78 @@ func (l *loop) close() {
 	l.mail.Lock()
 	l.mail.shut = true
 	l.mail.Unlock()
-	l.host.Wake()
+	l.wake()
 	<-l.done
 }
 
-// run is the loop: wait, read everything, take commands, fire what is due.
-func (l *loop) run() {
-	defer close(l.done)
-	closing, again := false, false
-	for {
-		wait := waitMax
-		if due, ok := l.machine.Deadline(); ok {
-			wait = due - l.now()
-		}
-		if l.ended > 0 { // who waits for an outcome often has the next request
-			l.ended = 0
-			runtime.Gosched()
-		}
-		if again || !l.mail.sleep() {
-			wait = 0
-		}
-		if err := l.host.Wait(wait); err != nil {
-			l.log.Error().Err(err).Msg("client stops: waiting failed")
-			l.stop(&closing)
-			break
-		}
-		l.at = time.Since(l.epoch)
-		again = l.receive()
-		if l.commands() {
-			l.stop(&closing)
-		}
-		l.do(l.machine.Tick(l.at, l.out))
-		if closing && l.machine.Settled() {
-			break
-		}
+// begin lets turns begin. Where the host says what arrives they need no goroutine.
+func (l *loop) begin() {
+	if l.arrivals != nil {
+		l.arrivals.Begin()
+		return
 	}
+	go func() {
+		if err := drive.Loop(l.host, l.turn, l.mail.sleep, waitMax); err != nil {
+			l.log.Error().Err(err).Msg("client stops: waiting failed")
+			l.stop()
+			l.do()
+		}
+		l.finish()
+	}()
+}
+
+// finish follows the last turn.
+func (l *loop) finish() {
 	if err := l.host.Close(); err != nil {
 		l.log.Warn().Err(err).Msg("client: closing failed")
 	}
+	close(l.done)
+}
+
+// wake lets a turn see what was put into the mailbox.
+func (l *loop) wake() {
+	if l.arrivals != nil {
+		l.arrivals.Arrive()
+		return
+	}
+	l.host.Wake()
+}
+
+// turn does one turn: it reads, decides (clientcore.Machine), and sends.
+func (l *loop) turn() (t drive.Turn) {
+	if l.arrivals != nil && len(l.open) > 1 {
+		runtime.Gosched() // others may have the next request ready: they leave together
+	}
+	t.Again = l.receive()
+	l.at = l.now()
+	t.Now, t.Due = l.at, drive.Never
+	l.out = l.machine.Turn(l.at, l.out)
+	l.take()
+	if l.commands() {
+		l.stop()
+	}
+	l.out = l.machine.End(!t.Again, l.out)
+	l.do()
+	t.Done = l.closing && l.machine.Settled()
+	t.Yield = l.ended > 0 // who waits for an outcome often has the next request
+	l.ended = 0
+	if due, ok := l.machine.Deadline(); ok {
+		t.Due = due
+	}
+	return t
 }
 
 // stop ends every call. What is posted later is refused.
-func (l *loop) stop(closing *bool) {
-	if *closing {
+func (l *loop) stop() {
+	if l.closing {
 		return
 	}
-	*closing = true
+	l.closing = true
 	l.mail.Lock()
 	l.mail.shut = true
 	l.mail.Unlock()
 	l.commands()
-	l.do(l.machine.Close(l.at, l.out))
+	l.out = l.machine.Close(l.out)
 }
 
 // commands does what others have asked for. It reports whether the loop is to
@@ -187,15 +219,15 @@ func (l *loop) commands() (shut bool) {
 			l.open[c.call.spec.Key] = c.call
 			c.call.started = true
 			l.stats.Requests++
-			l.do(l.machine.Start(l.at, c.call.spec, l.out))
+			l.out = l.machine.Start(c.call.spec, l.out)
 			if c.call.early {
-				l.do(l.machine.Withdraw(l.at, c.call.spec.Key, l.out))
+				l.out = l.machine.Withdraw(c.call.spec.Key, l.out)
 			}
 		case withdrawCall:
 			c.call.early = !c.call.started
-			l.do(l.machine.Withdraw(l.at, c.call.spec.Key, l.out))
+			l.out = l.machine.Withdraw(c.call.spec.Key, l.out)
 		case partUsed:
-			l.do(l.machine.Consumed(l.at, c.call.spec.Key, l.out))
+			l.out = l.machine.Consumed(c.call.spec.Key, l.out)
 		case tellStats:
 			c.stats <- l.stats.clone(l.machine.Open())
 		}
@@ -205,115 +237,139 @@ func (l *loop) commands() (shut bool) {
 	return shut
 }
 
+// A batch is what was read from one link in this turn.
+type batch struct {
+	link       *openLink
+	first, end int // in loop.read
+	err        error
+}
+
 // receive reads every link. It reports whether more may be waiting.
 func (l *loop) receive() (again bool) {
-	for _, k := range append([]*openLink(nil), l.order...) {
-		if l.links[k.id] != k { // closed meanwhile
-			continue
-		}
-		var err error
-		l.read, err = k.Recv(l.read[:0], readMax)
-		if err != nil {
-			l.log.Warn().Err(err).Str("broker", l.cfg.Brokers[k.broker]).Msg("client: reading failed; link closed")
-			l.drop(k)
-			l.do(l.machine.OpenFailed(l.at, k.id, l.out))
-			continue
-		}
-		again = again || len(l.read) == readMax
-		// What was received before a connection ended counts, so messages go
-		// before events.
-		for i := range l.read {
-			if l.read[i].Kind == link.Data {
-				l.message(k, l.read[i].Frames)
-			}
-		}
-		for i := range l.read {
-			switch l.read[i].Kind {
-			case link.Connected:
-				l.log.Debug().Str("broker", l.cfg.Brokers[k.broker]).Msg("connected")
-				l.hookLink(k, true)
-				l.do(l.machine.Connected(l.at, k.id, l.out))
-			case link.Disconnected:
-				l.log.Debug().Str("broker", l.cfg.Brokers[k.broker]).Msg("disconnected")
-				l.stats.Disconnects++
-				l.hookLink(k, false)
-				l.do(l.machine.Disconnected(l.at, k.id, l.out))
-			}
-		}
-		clear(l.read)
+	for _, k := range l.order {
+		b := batch{link: k, first: len(l.read)}
+		l.read, b.err = k.Recv(l.read, readMax)
+		b.end = len(l.read)
+		again = again || b.end == b.first+readMax
+		l.batches = append(l.batches, b)
 	}
 	return again
 }
 
-// message parses what came from k and gives it to the state machine.
-func (l *loop) message(k *openLink, frames [][]byte) {
-	var msg protocol.Message
-	if l.face == calls.Dealer {
-		_, content, ok := protocol.SplitEnvelope(frames)
-		if !ok {
-			l.do(l.machine.Garbage(l.at, k.id, l.out))
-			return
-		}
-		frames = content
+// take gives what was read to the state machine.
+func (l *loop) take() {
+	for _, b := range l.batches {
+		l.takeBatch(b, l.read[b.first:b.end])
 	}
-	if err := protocol.Parse(protocol.FrontOut, frames, &msg); err != nil {
-		l.log.Debug().Err(err).Str("broker", l.cfg.Brokers[k.broker]).Msg("malformed message dropped")
-		l.do(l.machine.Garbage(l.at, k.id, l.out))
-		return
-	}
-	l.do(l.machine.Receive(l.at, k.id, &msg, l.out))
+	clear(l.read)
+	clear(l.batches)
+	l.read, l.batches = l.read[:0], l.batches[:0]
 }
 
-// do carries out what the state machine asks for, in order.
-func (l *loop) do(out []calls.Output) {
-	for i := 0; i < len(out); i++ {
+func (l *loop) takeBatch(b batch, read []link.Message) {
+	k := b.link
+	if b.err != nil {
+		l.log.Warn().Err(b.err).Str("broker", l.cfg.Brokers[k.broker]).Msg("client: reading failed; link closed")
+		l.drop(k)
+		l.out = l.machine.OpenFailed(k.id, l.out)
+		return
+	}
+	// What was received before a connection ended counts, so messages go
+	// before events.
+	for i := range read {
+		if read[i].Kind != link.Data {
+			continue
+		}
+		var err error
+		if l.out, err = l.machine.Read(k.id, read[i].Frames, l.out); err != nil {
+			l.log.Debug().Err(err).Str("broker", l.cfg.Brokers[k.broker]).Msg("malformed message dropped")
+		}
+	}
+	for i := range read {
+		switch read[i].Kind {
+		case link.Connected:
+			l.log.Debug().Str("broker", l.cfg.Brokers[k.broker]).Msg("connected")
+			l.hookLink(k, true)
+			l.out = l.machine.Connected(k.id, l.out)
+		case link.Disconnected:
+			l.log.Debug().Str("broker", l.cfg.Brokers[k.broker]).Msg("disconnected")
+			l.stats.Disconnects++
+			l.hookLink(k, false)
+			l.out = l.machine.Disconnected(k.id, l.out)
+		}
+	}
+}
+
+// do carries out what the state machine asks for, in order, and sends what that
+// has queued.
+func (l *loop) do() {
+	out := l.out
+	for i := 0; i < len(out); i++ { // it grows while it is walked
 		switch o := out[i]; o.Kind {
-		case calls.Open:
+		case clientcore.Open:
 			out = l.openLink(o, out)
-		case calls.Close:
+		case clientcore.Close:
 			if k := l.links[o.Link]; k != nil {
 				l.drop(k)
 			}
-		case calls.Send:
+		case clientcore.Send:
 			if l.machine.Wanted(o) {
-				out = l.machine.Sent(l.at, o, l.send(o), out)
+				out = l.machine.Sent(o, l.send(o), out)
 			}
-		case calls.Part:
+		case clientcore.Part:
 			if c := l.open[o.Key]; c != nil {
 				l.stats.Parts++
 				c.parts.put(o.Part)
 			}
-		case calls.Complete:
+		case clientcore.Complete:
 			if c := l.open[o.Key]; c != nil {
 				delete(l.open, o.Key)
 				l.outcome(c, o.Outcome)
 			}
-		case calls.Drop:
+		case clientcore.Drop:
 			l.stats.Dropped[o.Reason.String()]++
 			l.log.Debug().Stringer("reason", o.Reason).Stringer("request_id", o.ID).Msg("dropped")
-		case calls.Event:
+		case clientcore.Event:
 			l.event(o)
 		}
 	}
 	clear(out)
 	l.out = out[:0]
+	l.flush()
 }
 
-func (l *loop) openLink(o calls.Output, out []calls.Output) []calls.Output {
+func (l *loop) openLink(o clientcore.Output, out []clientcore.Output) []clientcore.Output {
 	k, err := l.host.Open(l.options(o.Broker))
 	if err != nil {
 		l.log.Warn().Err(err).Str("broker", l.cfg.Brokers[o.Broker]).Msg("client: no link")
-		return l.machine.OpenFailed(l.at, o.Link, out)
+		return l.machine.OpenFailed(o.Link, out)
 	}
 	l.stats.Links++
 	opened := &openLink{Link: k, id: o.Link, broker: o.Broker}
+	opened.queuer, _ = k.(link.Queuer)
 	l.links[o.Link] = opened
 	l.order = append(l.order, opened)
 	return out
 }
 
+// flush sends what was queued in this turn: one write for each link.
+func (l *loop) flush() {
+	for i, k := range l.queued {
+		if k.queued {
+			k.queued = false
+			k.Flush(nil)
+		}
+		l.queued[i] = nil
+	}
+	l.queued = l.queued[:0]
+}
+
 // drop closes k.
 func (l *loop) drop(k *openLink) {
+	if k.queued {
+		k.queued = false
+		k.Flush(nil)
+	}
 	delete(l.links, k.id)
 	for i := range l.order {
 		if l.order[i] == k {
@@ -327,17 +383,23 @@ func (l *loop) drop(k *openLink) {
 }
 
 // send reports whether the link took the message.
-func (l *loop) send(o calls.Output) bool {
+func (l *loop) send(o clientcore.Output) bool {
 	k := l.links[o.Link]
 	if k == nil {
 		return false
 	}
 	l.frames = l.frames[:0]
-	if l.face == calls.Dealer {
+	if l.face == clientcore.Dealer {
 		l.frames = append(l.frames, []byte{})
 	}
 	l.frames, l.buffer = protocol.AppendFrames(l.frames, l.buffer[:0], protocol.FrontIn, o.Message)
-	err := k.Send(nil, l.frames...)
+	var err error
+	if k.queuer == nil {
+		err = k.Send(nil, l.frames...)
+	} else if err = k.queuer.Queue(nil, l.frames...); err == nil && !k.queued {
+		k.queued = true
+		l.queued = append(l.queued, k)
+	}
 	clear(l.frames)
 	if err != nil {
 		return false

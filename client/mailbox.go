@@ -54,8 +54,8 @@ func (l *loop) post(c command) bool {
 		l.mail.asleep = false
 	}
 	l.mail.Unlock()
-	if wake && !shut {
-		l.host.Wake()
+	if (wake || l.arrivals != nil) && !shut {
+		l.wake()
 	}
 	return !shut
 }

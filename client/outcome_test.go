@@ -84,7 +84,7 @@ func TestWithdrawnBeforeStart(t *testing.T) {
 		cancel()
 		p := &Call{done: make(chan struct{}), ctx: ctx, stop: func() bool { return true }}
 		var invalid *Error
-		if p.spec, invalid = l.spec(&Request{Service: "s"}); invalid != nil {
+		if p.spec, invalid = l.spec(&Request{Service: "s"}, &Call{}); invalid != nil {
 			t.Fatal(invalid)
 		}
 		l.places <- struct{}{}

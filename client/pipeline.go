@@ -4,11 +4,12 @@ import (
 	"context"
 	"iter"
 
-	"github.com/privateer-mq/privateer/internal/calls"
+	"github.com/privateer-mq/privateer/internal/clientcore"
 )
 
 // A Pipeline keeps many requests under way over one DEALER socket per broker,
-// without waiting for each reply before the next is sent. Safe for concurrent use.
+// without waiting for each reply before the next is sent. It has all that a Client
+// has, and Stream. Safe for concurrent use.
 type Pipeline struct{ loop *loop }
 
 // NewPipeline returns a Pipeline. It does not wait for a connection. The error
@@ -18,7 +19,7 @@ func NewPipeline(cfg Config) (*Pipeline, error) {
 	if err := cfg.validate(pipelineMax); err != nil {
 		return nil, err
 	}
-	l, err := newLoop(cfg, calls.Dealer)
+	l, err := newLoop(cfg, clientcore.Dealer)
 	if err != nil {
 		return nil, err
 	}
@@ -38,6 +39,9 @@ func (p *Pipeline) Do(ctx context.Context, r Request) (Reply, error) {
 	return p.Go(ctx, r).Reply()
 }
 
+// Ping asks the brokers in turn until one answers, as Client.Ping does.
+func (p *Pipeline) Ping(ctx context.Context) (Pong, error) { return p.loop.ping(ctx) }
+
 // A Result is the outcome of one request of Results.
 type Result struct {
 	Index   int // of the request, in the order in which they were taken, from 0
@@ -55,12 +59,17 @@ type Result struct {
 // The returned sequence may be ranged over as often as requests may. It must
 // not be used by several goroutines at once.
 func (p *Pipeline) Results(ctx context.Context, requests iter.Seq[Request]) iter.Seq2[Result, error] {
+	return p.loop.results(ctx, requests)
+}
+
+// results is Pipeline.Results.
+func (l *loop) results(ctx context.Context, requests iter.Seq[Request]) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		next, stop := iter.Pull(requests)
 		defer stop()
-		window := p.loop.cfg.MaxInFlight
+		window := l.cfg.MaxInFlight
 		ended := make(chan *Call, window)
 		under := make(map[int]Request, window)
 		for index, more := 0, true; more || len(under) > 0; {
@@ -68,7 +77,7 @@ func (p *Pipeline) Results(ctx context.Context, requests iter.Seq[Request]) iter
 				var r Request
 				if r, more = next(); more {
 					under[index] = r
-					p.loop.start(ctx, r, &Call{notify: ended, index: index})
+					l.start(ctx, r, &Call{notify: ended, index: index})
 					index++
 				}
 				if len(ended) == 0 {

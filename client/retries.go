@@ -68,9 +68,11 @@ func (p RetryPolicy) mistake() string {
 // It is for outcomes, such as OVERLOADED. A silent or lost broker is asked again
 // by d itself, under the same id, which never runs the work twice: Config.Retries.
 //
-// An AtMostOnce request is asked again only if it was not started, and so is one
-// with an ID of the caller's, under that ID; as somebody may have sent that before,
-// a Client never says so of it.
+// An AtMostOnce request is asked again only if it was not started. One with an ID of
+// the caller's is asked again under that ID, which never runs the work twice, after
+// what leaves no trace of it at a broker, whatever its certainty: ErrOverloaded,
+// ErrDraining, ErrNoService and ErrUnreachable. Any other outcome would be
+// repeated.
 //
 // When it gives up it returns the last outcome, whose text says why it was not
 // asked again, and which is the context's error as well where that has ended. Its
@@ -142,6 +144,13 @@ func (d *retrier) Do(ctx context.Context, r Request) (Reply, error) {
 	}
 }
 
+// unanswered are the outcomes after which a broker remembers nothing of an id: asked
+// again under it, a request is run or joined as if this had not been. Others are
+// repeated to whoever asks by their id.
+var unanswered = map[protocol.Code]bool{
+	protocol.Overloaded: true, protocol.DrainingNow: true, protocol.NoService: true, protocol.Unreachable: true,
+}
+
 // errEnough: it makes no sense to ask again, or it is not allowed.
 var errEnough = errors.New("not asked again")
 
@@ -151,7 +160,7 @@ func (d *retrier) again(ctx context.Context, r *Request, e *Error, asked int, le
 	rerun := d.policy.Rerun && !r.AtMostOnce && r.ID.IsZero()
 	switch {
 	case ctx.Err() != nil, !e.Retryable, left <= 0, d.policy.Retries == 0,
-		e.Certainty != protocol.NotStarted && !rerun:
+		e.Certainty != protocol.NotStarted && !rerun && (r.ID.IsZero() || !unanswered[e.Code]):
 		return 0, errEnough
 	case asked > d.policy.Retries:
 		return 0, fmt.Errorf("not asked again: it was asked %d times", asked)

@@ -43,6 +43,11 @@ func lost() *Error {
 	return &Error{Code: protocol.WorkerLost, Certainty: protocol.MaybeStarted, Retryable: true, Tries: 1}
 }
 
+// doubtful is an outcome of an id that somebody may have sent before.
+func doubtful(code protocol.Code) *Error {
+	return &Error{Code: code, Certainty: protocol.MaybeStarted, Retryable: true, Tries: 1}
+}
+
 // retrying is WithRetries without chance: it draws 0.5, so that 3/4 of each
 // back-off is waited.
 func retrying(d Doer, p RetryPolicy) *retrier {
@@ -72,6 +77,13 @@ func TestRetriesWhen(t *testing.T) {
 		{name: "ran, and may again", policy: rerun, first: failed, asked: 2},
 		{name: "may have run, at most once", policy: rerun, first: lost(), r: Request{AtMostOnce: true}, asked: 1},
 		{name: "may have run, under the caller's id", policy: rerun, first: lost(), r: Request{ID: protocol.ID{1}}, asked: 1},
+		{name: "refused, under the caller's id, which somebody may have sent", first: doubtful(protocol.Overloaded), r: Request{ID: protocol.ID{1}}, asked: 2},
+		{name: "draining, under the caller's id", first: doubtful(protocol.DrainingNow), r: Request{ID: protocol.ID{1}, AtMostOnce: true}, asked: 2},
+		{name: "no service, under the caller's id", first: doubtful(protocol.NoService), r: Request{ID: protocol.ID{1}}, asked: 2},
+		{name: "unreachable, under the caller's id", first: doubtful(protocol.Unreachable), r: Request{ID: protocol.ID{1}}, asked: 2},
+		{name: "lost, under the caller's id: it would be repeated", first: doubtful(protocol.WorkerLost), r: Request{ID: protocol.ID{1}}, asked: 1},
+		{name: "timed out, under the caller's id: it would be repeated", first: doubtful(protocol.Timeout), r: Request{ID: protocol.ID{1}}, asked: 1},
+		{name: "refused, in doubt, under an id of ours", first: doubtful(protocol.Overloaded), asked: 1},
 		{name: "refused, under the caller's id", first: overloaded(0), r: Request{ID: protocol.ID{1}}, asked: 2},
 		{name: "never", policy: RetryPolicy{Retries: -1}, first: overloaded(0), asked: 1},
 		{name: "another error", policy: rerun, first: errors.New("other"), asked: 1},

@@ -3,7 +3,7 @@ package client
 import (
 	"maps"
 
-	"github.com/privateer-mq/privateer/internal/calls"
+	"github.com/privateer-mq/privateer/internal/clientcore"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -37,7 +37,7 @@ func (s *Stats) clone(open int) Stats {
 	return c
 }
 
-func (s *Stats) ended(o *calls.Outcome) { s.Outcomes[o.Code]++ }
+func (s *Stats) ended(o *clientcore.Outcome) { s.Outcomes[o.Code]++ }
 
 func (s *Stats) sent(c protocol.Command) {
 	switch c {
@@ -51,20 +51,20 @@ func (s *Stats) sent(c protocol.Command) {
 }
 
 // event counts and logs what the state machine reports.
-func (l *loop) event(o calls.Output) {
+func (l *loop) event(o clientcore.Output) {
 	l.hookEvent(&o)
 	e := l.log.Debug()
 	switch o.Event {
-	case calls.TryTimedOut:
+	case clientcore.TryTimedOut:
 		l.stats.TimedOut++
-	case calls.TryCut:
+	case clientcore.TryCut:
 		l.stats.Cut++
-	case calls.TryRefused:
+	case clientcore.TryRefused:
 		l.stats.Refused++
-	case calls.EpochChanged:
+	case clientcore.EpochChanged:
 		l.stats.Restarts++
 		e = l.log.Info()
-	case calls.Paused:
+	case clientcore.Paused:
 		l.stats.Pauses++
 		e = l.log.Warn().Dur("gap", o.Gap)
 	}
@@ -77,7 +77,7 @@ func (l *loop) event(o calls.Output) {
 	e.Msg(o.Event.String())
 }
 
-func (l *loop) logOutcome(c *Call, o *calls.Outcome, broker string) {
+func (l *loop) logOutcome(c *Call, o *clientcore.Outcome, broker string) {
 	l.log.Debug().Stringer("request_id", o.ID).Str("service", c.spec.Service).Str("broker", broker).
 		Stringer("code", o.Code).Stringer("certainty", o.Certainty).Uint32("tries", o.Tries).Msg("request ended without a reply")
 }

@@ -5,7 +5,7 @@ import (
 	"iter"
 	"sync"
 
-	"github.com/privateer-mq/privateer/internal/calls"
+	"github.com/privateer-mq/privateer/internal/clientcore"
 )
 
 // partsWindow is how many parts of one reply may be on their way, or wait here.
@@ -41,21 +41,16 @@ func (p *Pipeline) Stream(ctx context.Context, r Request) iter.Seq2[Part, error]
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		c := p.loop.start(ctx, r, &Call{parts: &parts{ready: make(chan struct{}, 1)}})
-		n, restarted := 0, false
+		n := 0
 		for {
 			part, ok := c.parts.take(c.done)
 			if !ok {
 				break
 			}
-			restarted = restarted || part.Restarted
-			if part.Number == 0 { // only word that it begins again
-				continue
-			}
 			n = int(part.Number)
-			if !yield(newPart(c, part, restarted), nil) {
+			if !yield(newPart(c, part), nil) {
 				return
 			}
-			restarted = false
 			p.loop.post(command{kind: partUsed, call: c})
 		}
 		reply, err := c.Reply()
@@ -63,15 +58,16 @@ func (p *Pipeline) Stream(ctx context.Context, r Request) iter.Seq2[Part, error]
 			yield(Part{}, err)
 			return
 		}
-		if c.ended == 0 { // no parts were made in the run that ended it
-			restarted, n = restarted || n > 0, 0
+		restarted := c.ended == 0 && n > 0 // no parts were made in the run that ended it
+		if restarted {
+			n = 0
 		}
 		yield(Part{Number: n + 1, Restarted: restarted, Last: true, Reply: reply}, nil)
 	}
 }
 
-func newPart(c *Call, p *calls.PartOf, restarted bool) Part {
-	part := Part{Number: int(p.Number), Restarted: restarted, Reply: Reply{ID: c.spec.ID, Frames: p.Body, Attempt: int(p.Attempt)}}
+func newPart(c *Call, p *clientcore.PartOf) Part {
+	part := Part{Number: int(p.Number), Restarted: p.Restarted, Reply: Reply{ID: c.spec.ID, Frames: p.Body, Attempt: int(p.Attempt)}}
 	for k, v := range p.Meta.Headers() {
 		part.Headers = append(part.Headers, Header{k, v})
 	}
@@ -82,12 +78,12 @@ func newPart(c *Call, p *calls.PartOf, restarted bool) Part {
 // It is bounded by what the machine grants.
 type parts struct {
 	mu    sync.Mutex
-	list  []*calls.PartOf
+	list  []*clientcore.PartOf
 	ready chan struct{} // has room for one
 }
 
 // put adds p. A reply that begins again makes what was not taken worthless.
-func (q *parts) put(p *calls.PartOf) {
+func (q *parts) put(p *clientcore.PartOf) {
 	q.mu.Lock()
 	if p.Restarted {
 		clear(q.list)
@@ -102,7 +98,7 @@ func (q *parts) put(p *calls.PartOf) {
 }
 
 // take blocks until there is a part, or done is closed and there is none left.
-func (q *parts) take(done <-chan struct{}) (p *calls.PartOf, ok bool) {
+func (q *parts) take(done <-chan struct{}) (p *clientcore.PartOf, ok bool) {
 	for over := false; ; {
 		q.mu.Lock()
 		if len(q.list) > 0 {

@@ -19,12 +19,32 @@ var (
 	ErrRestarted = errors.New("the reply begins again, made by another run: what came before may be made twice")
 )
 
-// A Codec writes values as bodies and reads them back; Ask and AskStream take
-// one. It must be safe for concurrent use. See its methods for the rest.
-type Codec = codec.Codec
+// A Codec writes values as bodies and reads them back; Ask and AskStream take one.
+// It must be safe for concurrent use. Marshal's bytes are the caller's; Unmarshal
+// must not keep those it is given. One that panics counts as one that fails. The
+// packages client and worker take the same.
+type Codec interface {
+	// Marshal writes v.
+	Marshal(v any) ([]byte, error)
+	// Unmarshal fills what v points to.
+	Unmarshal(data []byte, v any) error
+	// ContentType names the form, such as application/json. It goes along as the
+	// header "content-type"; what is sent as something else is not read. Empty: no
+	// header, and anything is read.
+	ContentType() string
+}
 
 // JSON is the Codec of encoding/json, and the default.
-type JSON = codec.JSON
+type JSON struct{}
+
+// Marshal is json.Marshal.
+func (JSON) Marshal(v any) ([]byte, error) { return codec.JSON{}.Marshal(v) }
+
+// Unmarshal is json.Unmarshal.
+func (JSON) Unmarshal(data []byte, v any) error { return codec.JSON{}.Unmarshal(data, v) }
+
+// ContentType is application/json.
+func (JSON) ContentType() string { return codec.JSON{}.ContentType() }
 
 // An Option changes what Ask and AskStream do.
 type Option func(*options)
@@ -125,20 +145,20 @@ func Ask[Req, Resp any](ctx context.Context, d Doer, service string, in Req, opt
 // An end of the reply without a body yields no value. The request is sent when
 // the sequence is ranged over, each time anew; it must not be used by several
 // goroutines at once.
-func AskStream[Req, Value any](ctx context.Context, p *Pipeline, service string, in Req, opts ...Option) iter.Seq2[Value, error] {
+func AskStream[Req, Value any](ctx context.Context, s Streamer, service string, in Req, opts ...Option) iter.Seq2[Value, error] {
 	return func(yield func(Value, error) bool) {
 		var none Value
 		o := newOptions(opts)
 		r, err := o.request(service, in)
-		if err == nil && p == nil {
-			err = localError(&r, protocol.Invalid, "client.AskStream: the Pipeline is nil", false, nil)
+		if p, ok := s.(*Pipeline); err == nil && (s == nil || ok && p == nil) {
+			err = localError(&r, protocol.Invalid, "client.AskStream: the Streamer is nil", false, nil)
 		}
 		if err != nil {
 			yield(none, err)
 			return
 		}
 		taken := 0 // values of the run that is under way
-		for part, err := range p.Stream(ctx, r) {
+		for part, err := range s.Stream(ctx, r) {
 			if err != nil {
 				yield(none, err)
 				return

@@ -212,3 +212,20 @@ func TestAlerts(t *testing.T) {
 		t.Errorf("docs/operating.md has a runbook %s, and there is no such alert", anchor)
 	}
 }
+
+// TestUnitsComeBack: what systemd takes for an end in good order, and is none, does
+// not leave a unit down.
+func TestUnitsComeBack(t *testing.T) {
+	for _, unit := range []string{"privateer-broker.service", "privateer-worker@.service"} {
+		text := readFile(t, "systemd/"+unit)
+		if !regexp.MustCompile(`(?m)^Restart=on-failure$`).MatchString(text) {
+			t.Errorf("%s: what fails is not started again", unit)
+		}
+		forced := regexp.MustCompile(`(?m)^RestartForceExitStatus=(.*)$`).FindStringSubmatch(text)
+		for _, sig := range []string{"SIGPIPE", "SIGHUP"} {
+			if forced == nil || !slices.Contains(strings.Fields(forced[1]), sig) {
+				t.Errorf("%s: ended by %s it stays down", unit, sig)
+			}
+		}
+	}
+}

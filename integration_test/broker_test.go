@@ -49,6 +49,9 @@ func (b *brokerProcess) run(t *testing.T) {
 	if b.front == "" {
 		t.Fatalf("the broker does not start:\n%s", b.log.tail())
 	}
+	if on := b.log.listens.Transport; on != transport {
+		t.Fatalf("the broker is on transport %s, and this is the test of %s", on, transport)
+	}
 }
 
 // restart kills b and starts another one on the same ports.

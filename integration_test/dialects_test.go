@@ -60,6 +60,8 @@ func TestBrokenMajordomo(t *testing.T) {
 		{"version 3", text("", "MDPC03", "echo", "x"), nil, false},
 		{"version 3 without an empty frame", text("MDPC03", "\x01", "echo", "x"), nil, false},
 		{"another role", text("", "MDPX01", "echo", "x"), nil, false},
+		{"no number", text("", "MDPC0X", "echo", "x"), nil, false},
+		{"a zero byte behind it", text("", "MDPC01\x00", "echo", "x"), nil, false},
 		{"small letters", text("", "mdpc01", "echo", "x"), nil, false},
 		{"0.1 without an empty frame", text("MDPC01", "echo", "x"), nil, false},
 		{"a worker of 0.1 without an empty frame", text("MDPW01", "\x01", "echo"), nil, false},
@@ -76,7 +78,7 @@ func TestBrokenMajordomo(t *testing.T) {
 		{"a reply to no address", text("MDPW02", "\x04", "nobody", "", "x"), text("MDPW02", "\x06"), false},
 		{"a heartbeat before READY, 0.1", text("", "MDPW01", "\x04"), text("", "MDPW01", "\x05"), true},
 		{"a heartbeat before READY, 0.2", text("MDPW02", "\x05"), text("MDPW02", "\x06"), true},
-		{"a reply before READY", text("", "MDPW01", "\x03", strings.Repeat("a", 28), "", "x"), text("", "MDPW01", "\x05"), true},
+		{"a reply before READY", text("", "MDPW01", "\x03", strings.Repeat("a", 56), "", "x"), text("", "MDPW01", "\x05"), true},
 		{"DISCONNECT before READY", text("", "MDPW01", "\x05"), nil, true},
 		{"READY for a name of the broker's own, 0.1", text("", "MDPW01", "\x01", "mmi.service"), text("", "MDPW01", "\x05"), true},
 		{"READY for a name of the broker's own, 0.2", text("MDPW02", "\x01", "mmi.mine"), text("MDPW02", "\x06"), true},
@@ -165,7 +167,7 @@ func TestMajordomoReadyTwice(t *testing.T) {
 
 // A body that looks like the header of a dialect that is not spoken is a body.
 func TestBodiesLikeHeaders(t *testing.T) {
-	b := startBroker(t, "--dialects=plain,ppp", "--default-deadline=10s")
+	b := startBroker(t, "--dialects=plain,ppp", "--default-deadline=10s", "--ppp-frames=keep")
 	startPPWorker(t, b.back, "--heartbeat", heartbeat.String())
 	b.awaitWorkers(1)
 	m := rawRequest("echo")

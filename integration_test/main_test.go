@@ -33,7 +33,7 @@ func testMain(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "privateer")
-	build := exec.Command("go", "build", "-race", "-o", binary, "../cmd/privateer")
+	build := exec.Command("go", "build", "-race", "-tags", tags, "-o", binary, "../cmd/privateer")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build -race ../cmd/privateer: %v\n%s", err, out)
 		return 1

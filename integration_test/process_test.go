@@ -125,11 +125,12 @@ type journal struct {
 
 // An entry is what tests want to know of a line of log.
 type entry struct {
-	State    string
-	ID       string `json:"request_id"`
-	Frontend string
-	Backend  string
-	Admin    string
+	State     string
+	ID        string `json:"request_id"`
+	Frontend  string
+	Backend   string
+	Admin     string
+	Transport string
 }
 
 func newJournal() *journal { return &journal{count: map[string]int{}} }

@@ -13,6 +13,7 @@ import (
 const (
 	req    = zmq4.REQ
 	dealer = zmq4.DEALER
+	rep    = zmq4.REP
 )
 
 // A peer is a bare ZeroMQ socket, used by the test's goroutine alone.
@@ -24,6 +25,12 @@ type peer struct {
 // dial connects a bare socket, which waits up to patience for a message.
 func dial(t *testing.T, kind zmq4.Type, endpoint string) *peer {
 	t.Helper()
+	return dialAs(t, kind, endpoint, "")
+}
+
+// dialAs is dial, with a routing id.
+func dialAs(t *testing.T, kind zmq4.Type, endpoint, id string) *peer {
+	t.Helper()
 	s, err := zmq4.NewSocket(kind)
 	if err != nil {
 		t.Fatal(err)
@@ -33,6 +40,9 @@ func dial(t *testing.T, kind zmq4.Type, endpoint string) *peer {
 	p.must(s.SetLinger(0))
 	p.must(s.SetRcvtimeo(patience))
 	p.must(s.SetSndtimeo(patience))
+	if id != "" {
+		p.must(s.SetIdentity(id))
+	}
 	p.must(s.Connect(endpoint))
 	return p
 }

@@ -83,6 +83,7 @@ const (
 	ReasonExpired    Code = 2 // its deadline passed
 	ReasonLease      Code = 3 // its lease ended; it may be handed to another
 	ReasonSuperseded Code = 4 // another attempt has finished
+	ReasonUnwanted   Code = 5 // its client has not asked again in its time; it may, and another may be handed it
 )
 
 // Reasons of a DISCONNECT.
@@ -97,7 +98,7 @@ const (
 
 var reasonNames = map[Command]map[Code]string{
 	Cancel: {ReasonWithdrawn: "withdrawn", ReasonExpired: "expired", ReasonLease: "lease over",
-		ReasonSuperseded: "superseded"},
+		ReasonSuperseded: "superseded", ReasonUnwanted: "not asked for again"},
 	Disconnect: {ReasonUnknown: "unknown: say READY", ReasonShutdown: "shutting down", ReasonInvalid: "invalid",
 		ReasonVersion: "unknown version", ReasonFull: "full", ReasonReset: "link reset"},
 	Request: {PriorityNormal: "normal", PriorityHigh: "high", PriorityLow: "low"},

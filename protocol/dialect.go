@@ -70,7 +70,8 @@ type Origin struct {
 	Worker  bool // a worker's message; otherwise a client's
 	// Envelope is what an answer begins with: everything of the message up to
 	// its delimiter or, in MDP, up to the header and a client's service name.
-	// It aliases the frames. Nil where the sender cannot be answered.
+	// It aliases the frames. Nil where the sender cannot be answered. Of a worker
+	// of PPP it is nil, or says in what it differs from RFC 6.
 	Envelope [][]byte
 }
 
@@ -95,12 +96,13 @@ func read(at Port, frames [][]byte, speaks Dialects, m *Message) (Origin, *Error
 		return Origin{Dialect: Plain}, fail(ErrFraming, 0, 0, "no frames")
 	}
 	if at == BackPort {
-		switch {
-		case speaks.Has(PRV1) && Sniff(frames[0]):
+		if speaks.Has(PRV1) && Sniff(frames[0]) {
 			return Origin{Dialect: PRV1, Worker: true}, parse(BackIn, frames, m)
-		case ParsePPP(frames, m) && speaks.Has(PPP):
-			return Origin{Dialect: PPP, Worker: true}, nil
-		case m.Command != 0:
+		}
+		switch envelope, ok := readPPP(frames, m); {
+		case ok && speaks.Has(PPP):
+			return Origin{Dialect: PPP, Worker: true, Envelope: envelope}, nil
+		case ok:
 			m.clear()
 			return Origin{Dialect: PPP, Worker: true}, fail(ErrVersion, 0, 0, "ppp is not served here")
 		}
@@ -108,9 +110,16 @@ func read(at Port, frames [][]byte, speaks Dialects, m *Message) (Origin, *Error
 	if speaks.mdp() && looksMDP(frames[0]) {
 		return readMDP(frames, 0, speaks, m)
 	}
+	if service, ok := zprotoService(frames[0]); ok && speaks.Has(MDP02) {
+		return readZproto(frames, service, m)
+	}
 	envelope, content, ok := SplitEnvelope(frames)
-	if !ok {
-		return Origin{Dialect: Plain}, fail(ErrFraming, 0, 0, noDelimiter[at])
+	switch {
+	case !ok && at == FrontPort && isBare(frames, speaks):
+		m.Command, m.Number, m.Body = Request, 1, frames
+		return Origin{Dialect: Plain}, nil
+	case !ok:
+		return Origin{Dialect: Plain}, fail(ErrFraming, 0, 0, stranger(at, frames))
 	}
 	head := len(envelope) + 1
 	o := Origin{Dialect: Plain, Envelope: frames[:head:head]}
@@ -118,7 +127,7 @@ func read(at Port, frames [][]byte, speaks Dialects, m *Message) (Origin, *Error
 	case speaks.mdp() && looksMDP(content[0]):
 		return readMDP(frames, head, speaks, m)
 	case at == BackPort:
-		return o, fail(ErrFraming, 0, 0, noWorker)
+		return o, fail(ErrFraming, 0, 0, stranger(at, frames))
 	case speaks.Has(PRV1) && Sniff(content[0]):
 		o.Dialect = PRV1
 		return o, parse(FrontIn, content, m)
@@ -131,13 +140,6 @@ func read(at Port, frames [][]byte, speaks Dialects, m *Message) (Origin, *Error
 	return o, nil
 }
 
-var noDelimiter = [...]string{
-	FrontPort: "a message to the frontend has no empty delimiter frame: is this a worker? Workers connect to the backend",
-	BackPort:  noWorker,
-}
-
-const noWorker = "a message to the backend is no worker's (PRV1, PPP or MDP): is this a client? Clients connect to the frontend"
-
 // Append appends the frames that tell m to a peer of which o says how it came,
 // encoding into buf's spare capacity. It returns the frames and the buffer, for
 // reuse once the frames have been sent. Where the peer's dialect has no such
@@ -149,13 +151,16 @@ func Append(frames [][]byte, buf []byte, o *Origin, m *Message) ([][]byte, []byt
 	case o.Dialect == PRV1:
 		return AppendFrames(append(frames, o.Envelope...), buf, FrontOut, m)
 	case o.Dialect == PPP:
-		return AppendPPP(frames, buf, m)
+		return appendPPP(frames, buf, o.Envelope, m)
 	case o.Worker:
 		return appendMDPWorker(frames, buf, o, m)
 	case m.Command != Reply:
 		return frames, buf
 	case o.Dialect == MDP02:
-		return appendMDP02Reply(frames, o, m), buf
+		return appendMDP02Reply(frames, buf, o, m)
+	}
+	if o.Envelope == nil && len(m.Body) == 0 { // there is no message without a frame
+		return append(frames, nil), buf
 	}
 	return append(append(frames, o.Envelope...), m.Body...), buf
 }

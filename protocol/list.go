@@ -31,7 +31,7 @@ type Entry struct {
 	Attempt     uint32
 	Epoch       uint64
 	State       State
-	Flags       Flags  // AtMostOnce, CtxCancelled
+	Flags       Flags  // AtMostOnce, Partial, CtxCancelled
 	RemainingMS uint32 // left of its deadline
 	ProgressMS  uint32 // since it was started or last reported progress
 	Digest      uint64 // as the broker gave it

@@ -26,10 +26,6 @@ const (
 	mdpRequest = 2
 	mdpPartial = 3 // 0.2
 	mdpReply   = 3 // 0.1
-
-	mdpClientRequest = 1 // 0.2
-	mdpClientPartial = 2
-	mdpClientFinal   = 3
 )
 
 // mdpCommands has, by version, the numbers of REPLY or FINAL, HEARTBEAT and
@@ -39,15 +35,31 @@ var mdpCommands = map[Dialect]struct{ final, heartbeat, disconnect byte }{
 	MDP02: {4, 5, 6},
 }
 
-// looksMDP reports whether frame is meant as a header of some version of MDP:
-// six bytes like MDPC01, in any case, with any role and number.
+// looksMDP reports whether frame is meant as a header of some version of MDP: one
+// of the four, or nearly: MDP in any case and a letter, then two letters or digits,
+// of which one is a digit; or, of a client or worker, any one to four bytes with a
+// digit among them (MDPC1, MDPW001, MDPC0.2, MDPC01 and a zero byte).
 func looksMDP(frame []byte) bool {
-	letter := func(b byte) byte { return b &^ ('a' - 'A') }
-	return len(frame) == mdpHeaderBytes && letter(frame[0]) == 'M' && letter(frame[1]) == 'D' && letter(frame[2]) == 'P' &&
-		letter(frame[3]) >= 'A' && letter(frame[3]) <= 'Z' && digit(frame[4]) && digit(frame[5])
+	n := len(frame)
+	if n < mdpHeaderBytes-1 || n > mdpHeaderBytes+2 || upper(frame[0]) != 'M' || upper(frame[1]) != 'D' || upper(frame[2]) != 'P' {
+		return false
+	}
+	role, digits, plain := upper(frame[3]), 0, 0
+	for _, b := range frame[4:] {
+		if b >= '0' && b <= '9' {
+			digits++
+		}
+		if b >= '0' && b <= '9' || upper(b) >= 'A' && upper(b) <= 'Z' {
+			plain++
+		}
+	}
+	if role == 'C' || role == 'W' {
+		return digits > 0
+	}
+	return role >= 'A' && role <= 'Z' && digits > 0 && n == mdpHeaderBytes && plain == 2
 }
 
-func digit(b byte) bool { return b >= '0' && b <= '9' }
+func upper(b byte) byte { return b &^ ('a' - 'A') }
 
 // readMDP reads the message whose header is frames[head].
 func readMDP(frames [][]byte, head int, speaks Dialects, m *Message) (o Origin, err *Error) {
@@ -58,7 +70,7 @@ func readMDP(frames [][]byte, head int, speaks Dialects, m *Message) (o Origin, 
 	case h == "MDPC02" || h == "MDPW02":
 		o.Dialect = MDP02
 	default:
-		return o, fail(ErrVersion, head, 0, "MDPC01, MDPW01, MDPC02 and MDPW02 are the headers of MDP; this is none of them")
+		return o, fail(ErrVersion, head, 0, "this is nearly a header of MDP, and not one of MDPC01, MDPW01, MDPC02, MDPW02: if it is a body, leave mdp01 and mdp02 out of --dialects")
 	}
 	o.Worker = frames[head][3] == 'W'
 	switch {
@@ -77,31 +89,6 @@ func readMDP(frames [][]byte, head int, speaks Dialects, m *Message) (o Origin, 
 	return readMDPClient(o, frames, head+1, m)
 }
 
-// readMDPClient reads a client's request, from frames[at] on.
-func readMDPClient(o Origin, frames [][]byte, at int, m *Message) (Origin, *Error) {
-	if o.Dialect == MDP02 {
-		if len(frames[at]) != 1 || frames[at][0] != mdpClientRequest {
-			return o, fail(ErrCommand, at, 0, "the command of an MDP client is 01, REQUEST")
-		}
-		at++
-	}
-	switch {
-	case len(frames) < at+2:
-		return o, fail(ErrFraming, len(frames)-1, 0, "an MDP request has a service name and a body")
-	case len(frames)-at-1 > FramesMax:
-		return o, fail(ErrLimit, at+1+FramesMax, 0, "an MDP request of more than 1024 frames")
-	}
-	o.Envelope = frames[: at+1 : at+1]
-	if why := ValidService(frames[at]); why != "" {
-		return o, fail(ErrField, at, 0, why)
-	}
-	m.Command, m.Number, m.Service, m.Body = Request, 1, frames[at], frames[at+1:len(frames):len(frames)]
-	if o.Dialect == MDP02 {
-		m.Flags, m.Stream.Grant = Partial, mdpWindow
-	}
-	return o, nil
-}
-
 // readMDPWorker reads a worker's message, whose command is frames[at].
 func readMDPWorker(d Dialect, frames [][]byte, at int, m *Message) *Error {
 	if len(frames[at]) != 1 {
@@ -118,14 +105,9 @@ func readMDPWorker(d Dialect, frames [][]byte, at int, m *Message) *Error {
 		}
 		m.Command, m.Credit, m.Flags, m.Services = Ready, 1, Last, append(m.Services, rest[0])
 	case cmd == numbers.final || cmd == mdpPartial && d == MDP02:
-		if len(rest) < 2 || len(rest[1]) != 0 {
-			return fail(ErrFraming, at, 0, "a reply of MDP has the client's address and an empty frame before its body")
-		}
-		if len(rest)-2 > FramesMax {
-			return fail(ErrLimit, at+3+FramesMax, 0, "an MDP reply of more than 1024 frames")
-		}
-		if !parseToken(rest, m) {
-			return fail(ErrField, at+1, 0, "this is no client's address that a worker was given here")
+		if err := parseReply(rest, m); err != nil {
+			err.Frame += at + 1
+			return err
 		}
 		m.Flags = m.Flags.With(Partial, cmd != numbers.final)
 	case len(rest) > 0:
@@ -162,18 +144,4 @@ func appendMDPWorker(frames [][]byte, buf []byte, o *Origin, m *Message) ([][]by
 	start = len(buf)
 	buf = appendToken(buf, m)
 	return append(append(frames, buf[start:len(buf):len(buf)], nil), m.Body...), buf
-}
-
-var mdp02Partial, mdp02Final = []byte{mdpClientPartial}, []byte{mdpClientFinal}
-
-// appendMDP02Reply appends an answer to a client of MDP 0.2: what its request
-// began with, the command changed, and the body.
-func appendMDP02Reply(frames [][]byte, o *Origin, m *Message) [][]byte {
-	frames = append(frames, o.Envelope...)
-	cmd := mdp02Final
-	if m.Flags.Has(Partial) {
-		cmd = mdp02Partial
-	}
-	frames[len(frames)-2] = cmd
-	return append(frames, m.Body...)
 }

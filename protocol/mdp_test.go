@@ -10,6 +10,11 @@ import (
 // address is the address that a worker is given for request idA, attempt 7.
 func address() string { return string(appendToken(nil, &Message{ID: idA, Number: 7, Epoch: 9})) }
 
+// zproto is a frame of zeromq/majordomo's C library, written from its grammar.
+func zproto(command byte, service string) string {
+	return "\xaa\xa4" + string([]byte{command}) + "\x06MDPC02" + string([]byte{command}) + string([]byte{byte(len(service))}) + service
+}
+
 // one is the set of a single dialect.
 func one(d Dialect) Dialects { return 1 << d }
 
@@ -35,10 +40,16 @@ func TestReadMDP(t *testing.T) {
 		{"client 0.1, REQ_CORRELATE", frames("abcd", "", "MDPC01", "echo", "a", "", "b"), MDP01, false, 4, request},
 		{"client 0.2", frames("MDPC02", "\x01", "echo", "a", "", "b"), MDP02, false, 3, request02},
 		{"client 0.2 with an empty frame", frames("", "MDPC02", "\x01", "echo", "a", "", "b"), MDP02, false, 4, request02},
+		{"client 0.2, majortomo", frames("", "MDPC02", "\x02", "echo", "a", "", "b"), MDP02, false, 4, request02},
+		{"client 0.2, no command", frames("", "MDPC02", "echo", "a", "", "b"), MDP02, false, 3, request},
+		{"client 0.2, zproto", frames(zproto(1, "echo"), "a", "", "b"), MDP02, false, 1, request02},
 		{"READY 0.1", frames("", "MDPW01", "\x01", "echo"), MDP01, true, 2, ready},
 		{"READY 0.2", frames("MDPW02", "\x01", "echo"), MDP02, true, 1, ready},
 		{"READY 0.2 with an empty frame", frames("", "MDPW02", "\x01", "echo"), MDP02, true, 2, ready},
 		{"REPLY 0.1", frames("", "MDPW01", "\x03", address(), "", "r"), MDP01, true, 2, reply},
+		{"REPLY 0.1 without the empty frame", frames("", "MDPW01", "\x03", address(), "r"), MDP01, true, 2, reply},
+		{"PARTIAL 0.2 without it", frames("MDPW02", "\x03", address(), "r"), MDP02, true, 1, part},
+		{"FINAL 0.2 without it", frames("MDPW02", "\x04", address(), "r"), MDP02, true, 1, reply},
 		{"PARTIAL 0.2", frames("MDPW02", "\x03", address(), "", "r"), MDP02, true, 1, part},
 		{"FINAL 0.2", frames("MDPW02", "\x04", address(), "", "r"), MDP02, true, 1, reply},
 		{"HEARTBEAT 0.1", frames("", "MDPW01", "\x04"), MDP01, true, 2, Message{Command: Heartbeat, Credit: 1}},
@@ -84,9 +95,15 @@ func TestAppendMDP(t *testing.T) {
 		{"client 0.2, FINAL", frames("MDPC02", "\x01", "echo", "a"), answer, frames("MDPC02", "\x03", "echo", "r", "s")},
 		{"client 0.2, PARTIAL", frames("MDPC02", "\x01", "echo", "a"), part, frames("MDPC02", "\x02", "echo", "r", "s")},
 		{"client 0.2 with an empty frame", frames("", "MDPC02", "\x01", "echo", "a"), answer, frames("", "MDPC02", "\x03", "echo", "r", "s")},
+		{"majortomo, FINAL", frames("", "MDPC02", "\x02", "echo", "a"), answer, frames("", "MDPC02", "\x04", "r", "s")},
+		{"majortomo, PARTIAL", frames("", "MDPC02", "\x02", "echo", "a"), part, frames("", "MDPC02", "\x03", "r", "s")},
+		{"no command", frames("", "MDPC02", "echo", "a"), answer, frames("", "MDPC02", "echo", "r", "s")},
+		{"zproto, FINAL", frames(zproto(1, "echo"), "a"), answer, frames(zproto(3, "echo"), "r", "s")},
+		{"zproto, PARTIAL", frames(zproto(1, "echo"), "a"), part, frames(zproto(2, "echo"), "r", "s")},
 		{"a client has no PONG", frames("MDPC02", "\x01", "echo", "a"), Message{Command: Pong}, nil},
 	} {
 		var m Message
+		before := string(packed(c.to))
 		o, err := Read(BackPort, c.to, AllDialects, &m)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
@@ -95,7 +112,7 @@ func TestAppendMDP(t *testing.T) {
 		if !reflect.DeepEqual(packed(got), packed(c.want)) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
-		if string(c.to[len(c.to)-2]) == "\x03" {
+		if string(packed(c.to)) != before {
 			t.Errorf("%s: what the peer sent was written to", c.name)
 		}
 	}
@@ -115,15 +132,20 @@ func TestReadRefuses(t *testing.T) {
 		answerable bool
 	}{
 		{"no frames", FrontPort, nil, AllDialects, "no frames", false, false},
-		{"MDPC03", FrontPort, frames("", "MDPC03", "echo", "x"), AllDialects, "none of them", false, false},
-		{"MDPX01", BackPort, frames("", "MDPX01", "echo", "x"), AllDialects, "none of them", false, false},
-		{"wrong case", FrontPort, frames("", "mdpc01", "echo", "x"), AllDialects, "none of them", false, false},
+		{"MDPC03", FrontPort, frames("", "MDPC03", "echo", "x"), AllDialects, "nearly a header", false, false},
+		{"MDPX01", BackPort, frames("", "MDPX01", "echo", "x"), AllDialects, "nearly a header", false, false},
+		{"wrong case", FrontPort, frames("", "mdpc01", "echo", "x"), AllDialects, "nearly a header", false, false},
 		{"0.1 without the empty frame", FrontPort, frames("MDPC01", "echo", "x"), AllDialects, "no empty frame before", false, false},
 		{"no service", FrontPort, frames("", "MDPC01"), AllDialects, "nothing behind", false, false},
 		{"no body", FrontPort, frames("", "MDPC01", "echo"), AllDialects, "and a body", false, false},
 		{"empty service", FrontPort, frames("", "MDPC01", "", "x"), AllDialects, "empty", false, answerable},
-		{"0.2 without a command", FrontPort, frames("MDPC02", "echo", "x"), AllDialects, "REQUEST", false, false},
-		{"0.2 with the wrong command", FrontPort, frames("MDPC02", "\x02", "echo", "x"), AllDialects, "REQUEST", false, false},
+		{"0.2 with the wrong command", FrontPort, frames("MDPC02", "\x03", "echo", "x"), AllDialects, "REQUEST", false, false},
+		{"0.2 with an empty one", FrontPort, frames("MDPC02", "", "echo", "x"), AllDialects, "REQUEST", false, false},
+		{"0.2 without a command, and no body", FrontPort, frames("MDPC02", "echo"), AllDialects, "and a body", false, false},
+		{"zproto without a body", FrontPort, frames(zproto(1, "echo")), AllDialects, "and a body", false, answerable},
+		{"zproto without a service", FrontPort, frames(zproto(1, ""), "x"), AllDialects, "empty", false, answerable},
+		{"zproto cut short", FrontPort, frames(zproto(1, "echo")[:14], "x"), AllDialects, "zproto", false, false},
+		{"zproto, another message", FrontPort, frames(zproto(2, "echo"), "x"), AllDialects, "zproto", false, false},
 		{"too many frames", FrontPort, append(frames("", "MDPC01", "echo"), make([][]byte, 1025)...), AllDialects, "1024", false, false},
 		{"READY without a service", BackPort, frames("", "MDPW01", "\x01"), AllDialects, "service name", worker, answerable},
 		{"READY with two", BackPort, frames("MDPW02", "\x01", "a", "b"), AllDialects, "service name", worker, answerable},
@@ -133,7 +155,8 @@ func TestReadRefuses(t *testing.T) {
 		{"0.1 has no FINAL", BackPort, frames("", "MDPW01", "\x04", address(), "", "r"), AllDialects, "one frame", worker, answerable},
 		{"reply without an address", BackPort, frames("", "MDPW01", "\x03", "", "r"), AllDialects, "address", worker, answerable},
 		{"reply to a made-up address", BackPort, frames("", "MDPW01", "\x03", "someone", "", "r"), AllDialects, "given", worker, answerable},
-		{"reply without the empty frame", BackPort, frames("", "MDPW01", "\x03", address(), "r"), AllDialects, "empty frame", worker, answerable},
+		{"reply of an address alone", BackPort, frames("", "MDPW01", "\x03", address()), AllDialects, "empty frame", worker, answerable},
+		{"reply of too many frames", BackPort, append(frames("", "MDPW01", "\x03", address(), ""), make([][]byte, 1025)...), AllDialects, "1024", worker, answerable},
 		{"a worker behind a proxy", BackPort, frames("id", "", "MDPW01", "\x04"), AllDialects, "itself", worker, false},
 		{"0.2 is not spoken", BackPort, frames("MDPW02", "\x05"), AllDialects &^ one(MDP02), "not served", worker, false},
 		{"a plain client at the back", BackPort, frames("", "hello"), AllDialects, "frontend", false, false},
@@ -152,6 +175,28 @@ func TestReadRefuses(t *testing.T) {
 		}
 		if o.Worker != c.worker || (o.Envelope != nil) != c.answerable && c.at == FrontPort {
 			t.Errorf("%s: came as %+v", c.name, o)
+		}
+	}
+}
+
+// TestNearlyMDP: what nearly is a header is never a plain body, whatever is wrong
+// with it; and what is none is one.
+func TestNearlyMDP(t *testing.T) {
+	for _, header := range []string{"MDPC03", "MDPC0X", "MDPCX1", "MDPX01", "mdpc01", "MDPW00", "MDPC1", "MDPC001", "MDPC0.2", "MDPC01\x00", "MDPC-1", "Mdpw02"} {
+		for _, in := range [][][]byte{frames("", header, "echo", "x"), frames(header, "echo", "x"), frames("a", "", header, "echo", "x")} {
+			for _, at := range []Port{FrontPort, BackPort} {
+				var m Message
+				if o, err := Read(at, in, AllDialects, &m); err == nil || !strings.Contains(err.Error(), "MDPC01") {
+					t.Errorf("%q: %+v, %v", in, o, err)
+				}
+			}
+		}
+	}
+	for _, body := range []string{"MDP", "MDPC", "MDPCXY", "MDPlan", "MDPool1", "MDP-01", "MDPC010203", "xMDPC01", "MDQC01", "\xaa\xa4", "MDP001"} {
+		var m Message
+		o, err := Read(FrontPort, frames("", body), AllDialects, &m)
+		if err != nil || o.Dialect != Plain || len(m.Body) != 1 || string(m.Body[0]) != body {
+			t.Errorf("%q: %+v, %v", body, o, err)
 		}
 	}
 }
@@ -199,7 +244,8 @@ func FuzzRead(f *testing.F) {
 		frames("", "MDPC01", "echo", "a"), frames("MDPC02", "\x01", "echo", "a"), frames("", "MDPW01", "\x01", "echo"),
 		frames("MDPW02", "\x03", address(), "", "r"), frames("MDPW02", "\x05"), frames(address(), "", "MDPC01", "echo", "a"),
 		frames("\x01"), frames("\x02"), frames(address(), "", "r"), frames("", "hello"), frames("abcd", "", "hello"),
-		frames("", "MDPC03", "x"), frames("MDPW02", "\x04", "", "", "x"), {}, {nil},
+		frames("", "\x01"), frames("", address(), "", "r"), frames("request #1"),
+		frames("", "MDPC03", "x"), frames("MDPC02", "\x02", "echo", "a"), frames("MDPC02", "echo", "a"), frames(zproto(1, "echo"), "a"), frames("MDPW02", "\x04", "", "", "x"), {}, {nil},
 		append(frames(""), encode(FrontIn, Message{Command: Ping})...), encode(BackIn, Message{Command: Heartbeat, Link: 1, Seq: 2}),
 	} {
 		f.Add(uint8(0), packed(fs))

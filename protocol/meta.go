@@ -22,7 +22,7 @@ const (
 const HeaderKeyBytesMax = 255
 
 // Bounds of the values of an error, so that its REPLY fits whatever a handler
-// returned. Append cuts them there.
+// returned. Append cuts them there, and a text that was cut ends with "…".
 const (
 	ErrorTextBytesMax = 4096
 	ErrorCodeBytesMax = 255
@@ -35,7 +35,7 @@ const (
 func (m Meta) Append(typ byte, value string) Meta {
 	switch typ {
 	case MetaErrorText:
-		value = cut(value, ErrorTextBytesMax)
+		value = cutText(value, ErrorTextBytesMax)
 	case MetaErrorCode:
 		value = cut(value, ErrorCodeBytesMax)
 	default:
@@ -56,6 +56,15 @@ func (m Meta) AppendHeader(key, value string) Meta {
 	m = Meta(appendField(m, MetaHeader, 1+len(key)+len(value)))
 	m = append(m, byte(len(key)))
 	return append(append(m, key...), value...)
+}
+
+// cutText is s with at most limit bytes, the last of them a mark if it was longer.
+func cutText(s string, limit int) string {
+	const mark = "…"
+	if len(s) <= limit {
+		return s
+	}
+	return cut(s, limit-len(mark)) + mark
 }
 
 // cut returns the first limit bytes of s, or up to three fewer so that no
@@ -108,6 +117,18 @@ func (m Meta) Headers() iter.Seq2[string, string] {
 			}
 		}
 	}
+}
+
+// ErrorOnly returns the text and code of the error that m tells, and nothing else.
+// The text is followed by note, and cut before it if need be. It is never over
+// MetaBytesMax.
+func (m Meta) ErrorOnly(note string) (rest Meta) {
+	note = cutText(note, ErrorTextBytesMax/2)
+	rest = ErrorMeta(cutText(m.Get(MetaErrorText), ErrorTextBytesMax-len(note)) + note)
+	if code := m.Get(MetaErrorCode); code != "" {
+		rest = rest.Append(MetaErrorCode, code)
+	}
+	return rest
 }
 
 // ErrorMeta is the Meta of an error made on the way: just its text.

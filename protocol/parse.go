@@ -6,8 +6,9 @@ import "encoding/binary"
 // overwriting all of it (m.Entries, m.Acks and m.Services keep their capacity).
 // m aliases frames, and m.Body the slice itself. It never panics and allocates
 // in proportion to its input only. The error is a *Error; m is then of no use,
-// but for Command, ID, Number, Instance, Link and Seq, which are set as far as
-// the header reaches, so that the sender can be answered. In a header of
+// but for Command, Code, Flags, ID, Number, Epoch, Instance, Link, Seq and Ack, which
+// are set as far as the header reaches, so that the sender can be answered and the
+// attempt that a worker names can be ended. In a header of
 // another version they are taken to be where version 1 has them.
 func Parse(d Direction, frames [][]byte, m *Message) error {
 	m.clear()

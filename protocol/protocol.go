@@ -114,7 +114,7 @@ const (
 	CanTakeMore  Flags = 1 << 3  // client's REQUEST: ACCEPTED are welcome
 	Finish       Flags = 1 << 4  // client's REQUEST: if interest ends while it runs, let it finish
 	Retryable    Flags = 1 << 5  // broker's REPLY: worth asking again, under a new id
-	Partial      Flags = 1 << 6  // REQUEST: the reply may come in parts; REPLY: this is one of them
+	Partial      Flags = 1 << 6  // REQUEST: the reply may come in parts; REPLY: this is one of them; entries: parts wait for the client
 	MaybeRerun   Flags = 1 << 7  // broker's REQUEST: an earlier attempt may have run
 	ReplayOnly   Flags = 1 << 8  // broker's REQUEST: send the kept reply, or GONE; never run it
 	FromKept     Flags = 1 << 9  // worker's REPLY: this is a kept reply, nothing ran now

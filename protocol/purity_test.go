@@ -14,10 +14,10 @@ import (
 // The wire format and the three state machines decide and do nothing else:
 // time, randomness and identity come in as arguments.
 var (
-	pureFolders = []string{".", "../internal/core", "../internal/session", "../internal/calls"}
-	pureImports = strings.Fields(`bytes cmp container/heap container/list encoding/binary encoding/hex errors fmt hash
+	pureFolders = []string{".", "../internal/core", "../internal/workercore", "../internal/clientcore", "../internal/flat"}
+	pureImports = strings.Fields(`bytes cmp container/heap container/list crypto/sha256 encoding/binary encoding/hex errors fmt hash
 		hash/crc32 hash/fnv iter maps math math/bits slices sort strconv strings time unicode unicode/utf8
-		github.com/cespare/xxhash/v2 github.com/privateer-mq/privateer/protocol`)
+		github.com/cespare/xxhash/v2 github.com/privateer-mq/privateer/protocol github.com/privateer-mq/privateer/internal/flat`)
 	clock = strings.Fields("Now Since Until After AfterFunc Sleep NewTimer NewTicker Tick")
 )
 

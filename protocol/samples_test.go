@@ -203,7 +203,7 @@ func brokerSamples() []sample {
 		{"heartbeat-broker-acks", "carries acknowledgements", BackOut, Message{Command: Heartbeat, Epoch: epochA, SentMS: 80, Link: 1, Seq: 5, Ack: 4, Acks: acks}},
 		{"disconnect-broker-unread", "the link could not be read", BackOut, Message{Command: Disconnect, Code: ReasonVersion, Epoch: epochA, Meta: ErrorMeta("version 2 is not spoken here")}},
 	}
-	for c := ReasonWithdrawn; c <= ReasonSuperseded; c++ {
+	for c := ReasonWithdrawn; c <= ReasonUnwanted; c++ {
 		name := strings.ReplaceAll(CodeName(Cancel, c), " ", "-")
 		out = append(out, sample{"cancel-worker-" + name, "cancel attempt 2: " + name, BackOut,
 			Message{Command: Cancel, Code: c, ID: idB, Number: 2, Epoch: epochB, SentMS: 90, Link: 1, Seq: 6, Ack: 4}})

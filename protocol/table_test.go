@@ -99,7 +99,7 @@ func TestNames(t *testing.T) {
 	for _, v := range []struct {
 		cmd         Command
 		first, last Code
-	}{{Request, PriorityNormal, PriorityLow}, {Cancel, ReasonWithdrawn, ReasonSuperseded}, {Disconnect, ReasonUnknown, ReasonReset}} {
+	}{{Request, PriorityNormal, PriorityLow}, {Cancel, ReasonWithdrawn, ReasonUnwanted}, {Disconnect, ReasonUnknown, ReasonReset}} {
 		for c := v.first; c <= v.last; c++ {
 			if CodeName(v.cmd, c) == c.String() {
 				t.Errorf("code %d of %s has no name of its own", c, v.cmd)

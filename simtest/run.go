@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/privateer-mq/privateer/internal/direct"
-	"github.com/privateer-mq/privateer/internal/session"
 	"github.com/privateer-mq/privateer/internal/sim"
+	"github.com/privateer-mq/privateer/internal/workercore"
 )
 
 // Run plays cfg's handler seed by seed, and ends the test as failed with the
@@ -78,7 +78,7 @@ func (p *player) simulate(seed uint64, trace bool) sim.Result {
 	return sim.RunWith(sim.Options{Seed: seed, Trace: trace, Handle: p.handle, Ask: func(i int) sim.Ask { return p.asks[i] }})
 }
 
-func (p *player) handle(h *sim.Handling) session.Result {
+func (p *player) handle(h *sim.Handling) workercore.Result {
 	return direct.Call(p.cfg.Handler, h.Run, time.Now().Add(h.Left), h.Over)
 }
 

@@ -15,14 +15,11 @@ import (
 
 // A Doer sends a request and returns its outcome: a client.Client, a
 // client.Pipeline, or whatever goes around them.
-type Doer interface {
-	Do(ctx context.Context, r client.Request) (client.Reply, error)
-}
+type Doer = client.Doer
 
-// A Streamer sends a request whose reply comes in parts: a client.Pipeline.
-type Streamer interface {
-	Stream(ctx context.Context, r client.Request) iter.Seq2[client.Part, error]
-}
+// A Streamer sends a request whose reply comes in parts: a client.Pipeline, or
+// whatever goes around one.
+type Streamer = client.Streamer
 
 // Client returns a Doer that makes a span of each request to d, and gives the
 // request its traceparent. Outcomes are those of d. It is as safe for concurrent

@@ -27,7 +27,7 @@ func Worker(options ...Option) func(worker.Handler) worker.Handler {
 		if h == nil { // worker.New has an error for that
 			return nil
 		}
-		return worker.FramesFunc(func(ctx context.Context, r *worker.Request) ([][]byte, error) {
+		return worker.Wrap(h, func(ctx context.Context, r *worker.Request) ([][]byte, error) {
 			return c.handle(ctx, r, h)
 		})
 	}
@@ -84,6 +84,8 @@ func ended(ctx context.Context, span trace.Span, err error) {
 	switch {
 	case worker.IsRetry(err):
 		code = protocol.Retry
+	case worker.IsHandBack(err):
+		code = protocol.HandedBack
 	case errors.Is(context.Cause(ctx), worker.ErrExpired):
 		code = protocol.Expired
 	case errors.Is(context.Cause(ctx), worker.ErrTaskTimeout):

@@ -7,43 +7,43 @@ import (
 	"time"
 
 	"github.com/privateer-mq/privateer/internal/link"
-	"github.com/privateer-mq/privateer/internal/session"
+	"github.com/privateer-mq/privateer/internal/workercore"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
-// apply does what p's session has put out, in order. What follows from doing
+// apply does what the sessions have put out, in order. What follows from doing
 // it is appended, and done as well.
-func (l *loop) apply(now time.Duration, p *peer) {
+func (l *loop) apply(now time.Duration) {
 	for i := 0; i < len(l.out); i++ { // it grows while it is walked
 		o := l.out[i]
+		p := l.peers[o.Broker]
 		switch o.Kind {
-		case session.Open:
-			l.open(now, p)
-		case session.Close:
+		case workercore.Open:
+			l.open(p)
+		case workercore.Close:
 			l.close(p)
-		case session.Send:
-			l.send(now, p, o.Message)
-		case session.Start:
+		case workercore.Send:
+			l.send(p, o.Message)
+		case workercore.Start:
 			l.startRun(p, o.Run)
-		case session.CancelRun:
+		case workercore.CancelRun:
 			if r := l.runs[runID{p.index, o.Fence.ID}]; r != nil {
 				r.over = min(r.over, now)
 				r.ctx.end(causes[o.Cause])
 			}
-		case session.PartTaken, session.PartRefused:
+		case workercore.PartTaken, workercore.PartRefused:
 			if r := l.runs[runID{p.index, o.Fence.ID}]; r != nil {
 				var err error
-				if o.Kind == session.PartRefused {
+				if o.Kind == workercore.PartRefused {
 					err = errors.New(o.Text)
 				}
 				r.taken <- err
 			}
-		case session.Report:
+		case workercore.Report:
 			l.report(p, &o)
-		case session.Drop:
+		case workercore.Drop:
 			l.w.counters.dropped[o.Reason].Add(1)
-		case session.Done:
-			p.done = true
+		case workercore.Done:
 			l.unacked += o.Count
 			l.hook(p, &o)
 		}
@@ -53,21 +53,20 @@ func (l *loop) apply(now time.Duration, p *peer) {
 }
 
 // open makes p's socket, with a fresh routing id.
-func (l *loop) open(now time.Duration, p *peer) {
-	id := make([]byte, 16)
-	rand.Read(id) // never fails
+func (l *loop) open(p *peer) {
+	id := link.Identity(func(b []byte) { rand.Read(b) }) // never fails
 	made, err := l.host.Open(link.Options{
 		Role: link.Dealer, Endpoints: []string{p.endpoint}, Identity: id,
-		SendMax: sendMax, RecvMax: l.cfg.Concurrency + 2,
+		SendMax: sendMax, RecvMax: l.cfg.Concurrency + 2, FrameBytesMax: frameMax,
 		ReconnectMin: 10 * time.Millisecond, ReconnectMax: l.cfg.ReconnectMax,
 		ConnectTimeout: 3 * time.Second, Monitor: true,
 	})
 	switch {
 	case err == nil:
 		p.link, p.everOpen = made, true
-		l.out = p.session.Opened(now, l.out)
+		l.out = l.turns.Opened(p.index, l.out)
 	case p.everOpen:
-		l.out = p.session.OpenFailed(now, err.Error(), l.out)
+		l.out = l.turns.OpenFailed(p.index, err.Error(), l.out)
 	default: // the endpoint itself is wrong: nothing will change that
 		l.fatal = fmt.Errorf("Config.Brokers: %w", err)
 	}
@@ -77,7 +76,7 @@ func (l *loop) close(p *peer) {
 	if p.link == nil {
 		return
 	}
-	l.flush(l.now(), p)
+	l.flush(p)
 	if err := p.link.Close(); err != nil {
 		p.log.Error().Err(err).Msg("closing the socket failed")
 	}
@@ -86,8 +85,8 @@ func (l *loop) close(p *peer) {
 
 // send numbers m and puts it into the link. Most are sent together, at the end
 // of the turn.
-func (l *loop) send(now time.Duration, p *peer, m *protocol.Message) {
-	if p.link == nil || !p.session.Stamp(now, m) {
+func (l *loop) send(p *peer, m *protocol.Message) {
+	if p.link == nil || !l.turns.Stamp(p.index, m) {
 		return
 	}
 	l.frames, l.buf = protocol.AppendFrames(l.frames[:0], l.buf[:0], protocol.BackIn, m)
@@ -96,42 +95,44 @@ func (l *loop) send(now time.Duration, p *peer, m *protocol.Message) {
 	if cap(l.buf) > bufferKept {
 		l.buf = nil
 	}
-	p.session.Sent(now, m, true)
+	l.turns.Sent(p.index, m, true)
 	p.sent = append(p.sent, m)
 }
 
 // flush sends what was put into p's link, and tells the session what failed.
-func (l *loop) flush(now time.Duration, p *peer) {
+func (l *loop) flush(p *peer) {
 	if len(p.sent) == 0 {
 		return
 	}
 	if p.link != nil {
-		p.link.Flush(func(number int, _ error) { p.session.Sent(now, p.sent[number], false) })
+		p.link.Flush(p.failed)
 	}
 	clear(p.sent)
 	p.sent = p.sent[:0]
 }
 
 // startRun calls the handler on a goroutine of its own.
-func (l *loop) startRun(p *peer, x *session.Run) {
+func (l *loop) startRun(p *peer, x *workercore.Run) {
 	r := &run{
 		runID: runID{p.index, x.ID}, inbox: l.inbox,
 		fence: x.Fence, service: x.Service, over: x.Deadline,
+		handler: l.w.handler, handIn: l.handIn,
 	}
 	r.ctx = runContext{run: r, deadline: l.start.Add(x.Deadline)}
 	l.runs[r.runID] = r
 	l.fresh++
 	l.w.counters.started.Add(1)
 	l.w.counters.running.Store(uint64(len(l.runs)))
-	go r.call(&r.ctx, l.w.handler, newRequest(x, r.ctx.deadline, r), l.inbox.put)
+	r.take(x, r.ctx.deadline)
+	go r.call()
 }
 
 // report counts and logs one change of state.
-func (l *loop) report(p *peer, o *session.Output) {
+func (l *loop) report(p *peer, o *workercore.Output) {
 	l.hook(p, o)
 	c := &l.w.counters
 	c.events[o.Event].Add(1)
-	if o.Event == session.Answered {
+	if o.Event == workercore.Answered {
 		c.answered[o.Code].Add(1)
 	}
 	e := p.log.WithLevel(levelOf(p, o.Event))
@@ -143,7 +144,7 @@ func (l *loop) report(p *peer, o *session.Output) {
 	}
 	if o.Code != protocol.CodeNone {
 		cmd := protocol.Reply
-		if o.Event == session.Refused {
+		if o.Event == workercore.Refused {
 			cmd = protocol.Disconnect
 		}
 		e = e.Str("code", protocol.CodeName(cmd, o.Code))

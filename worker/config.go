@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/privateer-mq/privateer/internal/link/transport"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -59,6 +60,9 @@ func (c *Config) validate() error {
 		return fmt.Errorf("Config.DrainTimeout: %v; want 0 (the default, %v) to %v", c.DrainTimeout, defaultDrainTimeout, durationMax)
 	case c.RetainBytes < 0 || c.RetainBytes > retainBytesLimit:
 		return fmt.Errorf("Config.RetainBytes: %d; want 1 to %d", c.RetainBytes, int64(retainBytesLimit))
+	}
+	if err := transport.Check(c.Transport); err != nil {
+		return fmt.Errorf("Config.Transport: %w", err)
 	}
 	if err := c.validateBrokers(); err != nil {
 		return err

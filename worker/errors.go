@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/privateer-mq/privateer/internal/session"
+	"github.com/privateer-mq/privateer/internal/workercore"
 )
 
 // Why a handler's context has ended: context.Cause(ctx) is one of these.
@@ -20,6 +20,9 @@ var (
 	ErrLeaseOver = errors.New("the attempt's lease is over")
 	// ErrSuperseded: another attempt has finished.
 	ErrSuperseded = errors.New("another attempt has finished")
+	// ErrUnwanted: the client has not asked again in the time it had named. It may
+	// still, and the request is run again then.
+	ErrUnwanted = errors.New("the client has not asked again for the request")
 	// ErrTaskTimeout: it ran longer than Config.TaskTimeout.
 	ErrTaskTimeout = errors.New("the task time-out is over")
 	// ErrRestarted: another client asks for the reply, and parts of it that are
@@ -28,19 +31,24 @@ var (
 	// ErrNoCredit: the client has taken no part, and not asked for one, for the
 	// broker's retention time (30 s).
 	ErrNoCredit = errors.New("the client takes no parts any longer")
+	// ErrTooLarge: a part was made that the broker took, and that the one which has
+	// come in its place does not.
+	ErrTooLarge = errors.New("a part of the reply is over the limit of the broker that has come back")
 	// ErrDraining: the worker is stopping, and its drain time-out is over.
 	ErrDraining = errors.New("the worker is stopping")
 )
 
-var causes = map[session.Cause]error{
-	session.CauseWithdrawn:   ErrWithdrawn,
-	session.CauseExpired:     ErrExpired,
-	session.CauseLease:       ErrLeaseOver,
-	session.CauseSuperseded:  ErrSuperseded,
-	session.CauseTaskTimeout: ErrTaskTimeout,
-	session.CauseDrain:       ErrDraining,
-	session.CauseRestart:     ErrRestarted,
-	session.CauseNoCredit:    ErrNoCredit,
+var causes = map[workercore.Cause]error{
+	workercore.CauseWithdrawn:   ErrWithdrawn,
+	workercore.CauseExpired:     ErrExpired,
+	workercore.CauseLease:       ErrLeaseOver,
+	workercore.CauseSuperseded:  ErrSuperseded,
+	workercore.CauseUnwanted:    ErrUnwanted,
+	workercore.CauseTaskTimeout: ErrTaskTimeout,
+	workercore.CauseDrain:       ErrDraining,
+	workercore.CauseRestart:     ErrRestarted,
+	workercore.CauseNoCredit:    ErrNoCredit,
+	workercore.CauseTooLarge:    ErrTooLarge,
 }
 
 // An UnacknowledgedError is what Run returns when it ended before a broker had
@@ -75,6 +83,33 @@ func Retry(err error) error {
 func IsRetry(err error) bool {
 	var retry *retryError
 	return errors.As(err, &retry)
+}
+
+type handBackError struct{ err error }
+
+func (e *handBackError) Error() string { return e.err.Error() }
+func (e *handBackError) Unwrap() error { return e.err }
+
+// HandBack makes of err, which must not be nil, the request to hand the work to
+// another worker, because nothing of it was done here, and none can be: a program
+// cannot be started, a database cannot be reached. Unlike Retry it costs no
+// attempt, and an at-most-once request is handed on as well. A broker waits a
+// heartbeat before it hands the request out again; that may be to this worker.
+//
+// The client does not see err: log it. From a handler that has sent a part of its
+// reply it is Retry.
+func HandBack(err error) error {
+	if err == nil {
+		err = errors.New("the handler cannot do it")
+	}
+	return &handBackError{err}
+}
+
+// IsHandBack reports whether err hands a request back, as one that HandBack has
+// made does.
+func IsHandBack(err error) bool {
+	var back *handBackError
+	return errors.As(err, &back)
 }
 
 // A RejectError is the outcome FAILED with a code of the handler's own. The

@@ -3,8 +3,7 @@ package worker
 import (
 	"sync"
 
-	"github.com/privateer-mq/privateer/internal/link"
-	"github.com/privateer-mq/privateer/internal/session"
+	"github.com/privateer-mq/privateer/internal/workercore"
 )
 
 // A notice is what a run tells the loop: that it gets on, has made a part of its
@@ -14,7 +13,7 @@ type notice struct {
 	part      bool // of its reply, in result
 	returned  bool
 	completed bool // ... and not by a panic or runtime.Goexit
-	result    session.Result
+	result    workercore.Result
 	panicked  string
 	stack     []byte
 }
@@ -22,22 +21,40 @@ type notice struct {
 // An inbox brings notices from the handlers' goroutines to the loop. Each run
 // has at most three in it, so it is bounded by the concurrency.
 type inbox struct {
-	host link.Host
-
 	mu     sync.Mutex
 	list   []notice
-	asleep bool // the loop waits: who puts something in wakes it
+	wake   func() // lets a turn look
+	always bool   // with each notice: nobody waits
+	asleep bool   // the loop waits: who puts something in wakes it
 }
 
 func (b *inbox) put(n notice) {
 	b.mu.Lock()
 	b.list = append(b.list, n)
-	wake := b.asleep
+	wake := b.wake
+	if !b.always && !b.asleep {
+		wake = nil
+	}
 	b.asleep = false
 	b.mu.Unlock()
-	if wake {
-		b.host.Wake()
+	if wake != nil {
+		wake()
 	}
+}
+
+// ring lets a turn look whether there is something.
+func (b *inbox) ring() {
+	b.mu.Lock()
+	wake := b.wake
+	b.mu.Unlock()
+	wake()
+}
+
+// wakes says how a turn is made to look.
+func (b *inbox) wakes(wake func(), always bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.wake, b.always = wake, always
 }
 
 // sleep says that the loop is going to wait. It reports false if there is

@@ -18,7 +18,7 @@ var ErrTimeout = errors.New("the time-out is over")
 
 // Timeout ends the context of each call d after its start. If the handler then
 // returns an error, the outcome is FAILED with the code "TIMEOUT" and the error's
-// text; a reply, and an error made by Retry or Reject, is taken as it is.
+// text; a reply, and an error made by Retry, HandBack or Reject, is taken as it is.
 //
 // It differs from Config.TaskTimeout, which bounds every run of the worker: that
 // one answers TIMEOUT for a handler that does not return, too, and is told apart
@@ -33,7 +33,7 @@ func Timeout(d time.Duration) Middleware {
 		return misused("worker.Timeout: %v; want over 0", d)
 	}
 	return func(h Handler) Handler {
-		return FramesFunc(func(ctx context.Context, r *Request) ([][]byte, error) {
+		return Wrap(h, func(ctx context.Context, r *Request) ([][]byte, error) {
 			// One of its own for each call: Timeouts may stand within each other.
 			over := fmt.Errorf("after %v %w", d, ErrTimeout)
 			ctx, stop := context.WithTimeoutCause(ctx, d, over)
@@ -47,11 +47,10 @@ func Timeout(d time.Duration) Middleware {
 	}
 }
 
-// instructs reports whether err was made by Retry or Reject.
+// instructs reports whether err was made by Retry, HandBack or Reject.
 func instructs(err error) bool {
-	var retry *retryError
 	var reject *RejectError
-	return errors.As(err, &retry) || errors.As(err, &reject)
+	return IsRetry(err) || IsHandBack(err) || errors.As(err, &reject)
 }
 
 // Limit lets at most n calls at a time through, 1 to 4096, over all that the
@@ -66,7 +65,7 @@ func Limit(n int) Middleware {
 	}
 	places := make(chan struct{}, n)
 	return func(h Handler) Handler {
-		return FramesFunc(func(ctx context.Context, r *Request) ([][]byte, error) {
+		return Wrap(h, func(ctx context.Context, r *Request) ([][]byte, error) {
 			if ctx.Err() == nil {
 				select {
 				case places <- struct{}{}:
@@ -98,7 +97,7 @@ func Rate(perSecond float64, burst int) Middleware {
 	}
 	limiter := rate.NewLimiter(rate.Limit(perSecond), burst)
 	return func(h Handler) Handler {
-		return FramesFunc(func(ctx context.Context, r *Request) ([][]byte, error) {
+		return Wrap(h, func(ctx context.Context, r *Request) ([][]byte, error) {
 			switch err := limiter.Wait(ctx); {
 			case err == nil:
 				return h.Handle(ctx, r)

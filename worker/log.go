@@ -3,59 +3,59 @@ package worker
 import (
 	"github.com/rs/zerolog"
 
-	"github.com/privateer-mq/privateer/internal/session"
+	"github.com/privateer-mq/privateer/internal/workercore"
 )
 
 // levels of the events that people want to see by themselves. The others are
 // the everyday life of requests and links: debug.
-var levels = map[session.Event]zerolog.Level{
-	session.Joined:       zerolog.InfoLevel,
-	session.LinkReset:    zerolog.WarnLevel,
-	session.Reconnecting: zerolog.WarnLevel,
-	session.Refused:      zerolog.ErrorLevel,
-	session.Paused:       zerolog.WarnLevel,
-	session.TaskOver:     zerolog.WarnLevel,
-	session.ReturnedLate: zerolog.InfoLevel,
-	session.Unanswerable: zerolog.ErrorLevel,
-	session.TableFull:    zerolog.WarnLevel,
-	session.NeverTaken:   zerolog.WarnLevel,
-	session.DrainStarted: zerolog.InfoLevel,
-	session.DrainOver:    zerolog.WarnLevel,
+var levels = map[workercore.Event]zerolog.Level{
+	workercore.Joined:       zerolog.InfoLevel,
+	workercore.LinkReset:    zerolog.WarnLevel,
+	workercore.Reconnecting: zerolog.WarnLevel,
+	workercore.Refused:      zerolog.ErrorLevel,
+	workercore.Paused:       zerolog.WarnLevel,
+	workercore.TaskOver:     zerolog.WarnLevel,
+	workercore.ReturnedLate: zerolog.InfoLevel,
+	workercore.Unanswerable: zerolog.ErrorLevel,
+	workercore.TableFull:    zerolog.WarnLevel,
+	workercore.NeverTaken:   zerolog.WarnLevel,
+	workercore.DrainStarted: zerolog.InfoLevel,
+	workercore.DrainOver:    zerolog.WarnLevel,
 }
 
-var messages = map[session.Event]string{
-	session.Joining:      "registering with the broker",
-	session.Joined:       "registered with the broker",
-	session.LinkReset:    "link reset, registering again",
-	session.Reconnecting: "broker lost, connecting again",
-	session.Refused:      "the broker refuses this worker",
-	session.Paused:       "this process stood still",
-	session.Answered:     "request answered",
-	session.Replayed:     "request answered with the kept reply",
-	session.TaskOver:     "handler is over its task time-out",
-	session.ReturnedLate: "handler returned after its request had been answered",
-	session.Unanswerable: "the handler's reply cannot be sent",
-	session.TableFull:    "id table is full, taking nothing more for now",
-	session.NeverTaken:   "no broker has acknowledged a reply in its time; it is forgotten",
-	session.DrainStarted: "draining",
-	session.DrainOver:    "drain time-out, handing back what still runs",
+var messages = map[workercore.Event]string{
+	workercore.Joining:      "registering with the broker",
+	workercore.Joined:       "registered with the broker",
+	workercore.LinkReset:    "link reset, registering again",
+	workercore.Reconnecting: "broker lost, connecting again",
+	workercore.Refused:      "the broker refuses this worker",
+	workercore.Paused:       "this process stood still",
+	workercore.Answered:     "request answered",
+	workercore.Replayed:     "request answered with the kept reply",
+	workercore.TaskOver:     "handler is over its task time-out",
+	workercore.ReturnedLate: "handler returned after its request had been answered",
+	workercore.Unanswerable: "the handler's reply cannot be sent",
+	workercore.TableFull:    "id table is full, taking nothing more for now",
+	workercore.NeverTaken:   "no broker has acknowledged a reply in its time; it is forgotten",
+	workercore.DrainStarted: "draining",
+	workercore.DrainOver:    "drain time-out, handing back what still runs",
 }
 
 // levelOf is quiet about what goes on while a broker stays away: the first
 // lost socket is worth a line, the next ones are not.
-func levelOf(p *peer, e session.Event) zerolog.Level {
+func levelOf(p *peer, e workercore.Event) zerolog.Level {
 	level, ok := levels[e]
 	if !ok {
 		return zerolog.DebugLevel
 	}
 	switch e {
-	case session.Joined:
+	case workercore.Joined:
 		p.away = false
-	case session.Reconnecting, session.Refused:
+	case workercore.Reconnecting, workercore.Refused:
 		if p.away {
 			return zerolog.DebugLevel
 		}
-		p.away = e == session.Reconnecting
+		p.away = e == workercore.Reconnecting
 	}
 	return level
 }

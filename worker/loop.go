@@ -5,13 +5,14 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"runtime"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/privateer-mq/privateer/internal/drive"
 	"github.com/privateer-mq/privateer/internal/link"
-	"github.com/privateer-mq/privateer/internal/session"
+	"github.com/privateer-mq/privateer/internal/link/transport"
+	"github.com/privateer-mq/privateer/internal/workercore"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -22,33 +23,39 @@ const (
 	ignoreGrace = time.Second            // how long a handler may take to return once its context is over
 	sendMax     = 1000                   // messages waiting to be sent to one broker
 	bufferKept  = 64 << 10               // a larger encoding buffer is not kept
+	frameMax    = 1<<30 + 64<<10         // no broker may allow more (its MaxMessage), and what it says comes with it
 )
 
 // A peer is one broker: the session with it, and the socket to it.
 type peer struct {
 	index    int
 	endpoint string
-	session  *session.Session
 	link     link.Link // nil while there is none
-	done     bool
+	in       []link.Message
+	empty    bool // it was when it was read
 	everOpen bool
 	away     bool                // its loss was logged, and it is not back
 	sent     []*protocol.Message // put into link since the last flush
 	joined   bool                // Hooks.Joined was told, and not Lost since
+	failed   func(number int, err error)
 	log      zerolog.Logger
 }
 
-// A loop owns the sockets, the sessions and the runs: one goroutine, no lock.
-// A turn reads the clock, takes what has arrived from brokers and handlers,
-// lets the sessions do what is due, and starts handlers while slots are free.
+// A loop owns the sockets, the sessions and the runs. Its turns run one at a
+// time, so there is no lock. A turn takes what has arrived from brokers and
+// handlers, reads the clock, decides (workercore.Turns), starts handlers, and sends.
 type loop struct {
-	w     *Worker
-	cfg   *Config
-	host  link.Host
-	inbox *inbox
-	start time.Time
-	peers []*peer
-	runs  map[runID]*run
+	w        *Worker
+	cfg      *Config
+	ctx      context.Context // of Run
+	host     link.Host
+	arrivals *drive.Arrivals // nil: the host can only be waited for
+	over     chan struct{}   // closed after the last turn
+	inbox    *inbox
+	start    time.Time
+	turns    *workercore.Turns
+	peers    []*peer
+	runs     map[runID]*run
 
 	draining bool
 	fresh    int           // handlers started in this turn
@@ -56,26 +63,48 @@ type loop struct {
 	unacked  int           // replies given up at the end
 	fatal    error
 
-	in      []link.Message
-	msg     protocol.Message
-	out     []session.Output
+	handIn func(notice) // of a run that has returned
+
+	out     []workercore.Output
 	notices []notice
 	frames  [][]byte
 	buf     []byte
 }
 
-func newLoop(w *Worker, host link.Host) *loop {
+func newLoop(w *Worker) *loop {
 	l := &loop{
-		w: w, cfg: &w.cfg, host: host, inbox: &inbox{host: host},
-		start: time.Now(), runs: map[runID]*run{},
+		w: w, cfg: &w.cfg, inbox: &inbox{},
+		start: time.Now(), runs: map[runID]*run{}, over: make(chan struct{}),
 	}
+	l.handIn = l.inbox.put
+	var sessions []*workercore.Session
 	for i, endpoint := range w.cfg.Brokers {
-		l.peers = append(l.peers, &peer{index: i, endpoint: endpoint, log: w.cfg.Logger.With().Str("broker", endpoint).Logger(), session: session.New(session.Config{
+		p := &peer{index: i, endpoint: endpoint, log: w.cfg.Logger.With().Str("broker", endpoint).Logger()}
+		p.failed = func(number int, _ error) { l.turns.Sent(p.index, p.sent[number], false) }
+		l.peers = append(l.peers, p)
+		sessions = append(sessions, workercore.New(workercore.Config{
 			Instance: random() | 1, Services: w.cfg.Services, Concurrency: w.cfg.Concurrency,
 			TaskTimeout: w.cfg.TaskTimeout, ReconnectMax: w.cfg.ReconnectMax, RetainBytes: w.cfg.RetainBytes,
-		}, 0)})
+		}, 0))
 	}
+	l.turns = workercore.NewTurns(w.cfg.Concurrency, sessions...)
 	return l
+}
+
+// openHost makes the host, and how turns are made to look.
+func (l *loop) openHost() error {
+	arrivals := drive.NewArrivals(l.turn, func() { close(l.over) })
+	host, tells, err := transport.For(l.cfg.Transport, arrivals.Arrive, l.cfg.Brokers...)
+	if err != nil {
+		return err
+	}
+	if l.host = host; tells {
+		l.arrivals = arrivals
+		l.inbox.wakes(arrivals.Arrive, true)
+	} else {
+		l.inbox.wakes(host.Wake, false)
+	}
+	return nil
 }
 
 func (l *loop) now() time.Duration { return time.Since(l.start) }
@@ -89,23 +118,15 @@ func random() uint64 {
 // run turns until every session has ended, and the handlers had their time to
 // return.
 func (l *loop) run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, l.host.Wake)
+	l.ctx = ctx
+	stop := context.AfterFunc(ctx, l.inbox.ring)
 	defer stop()
-	for l.fatal == nil {
-		more := l.turn(ctx.Err() != nil)
-		if l.ended() {
-			break
-		}
-		if l.fresh > 0 {
-			l.fresh = 0
-			runtime.Gosched() // a handler that is quick is over when the loop goes on
-		}
-		if more || !l.inbox.sleep() {
-			continue
-		}
-		if err := l.host.Wait(l.wait()); err != nil {
-			l.fatal = err
-		}
+	if l.arrivals != nil {
+		l.arrivals.Begin()
+		<-l.over
+		l.inbox.wakes(l.host.Wake, false)
+	} else if err := drive.Loop(l.host, l.turn, l.inbox.sleep, waitMax); err != nil {
+		l.fatal = err
 	}
 	l.awaitHandlers()
 	if l.fatal == nil && l.unacked > 0 {
@@ -138,159 +159,102 @@ func (l *loop) awaitHandlers() {
 	l.w.counters.running.Store(uint64(len(l.runs)))
 }
 
-func (l *loop) ended() bool {
+// turn does one turn: it reads, decides, starts and sends.
+func (l *loop) turn() (t drive.Turn) {
 	for _, p := range l.peers {
-		if !p.done {
-			return false
-		}
+		l.read(p)
+		t.Again = t.Again || !p.empty
 	}
-	return true
-}
-
-// wait is the time until the next turn is needed, if nothing arrives.
-func (l *loop) wait() time.Duration {
+	l.notices = l.inbox.take(l.notices)
 	now := l.now()
-	wait := waitMax
+	l.out = l.turns.Begin(now, random(), l.out)
 	for _, p := range l.peers {
-		if at, ok := p.session.Deadline(); ok {
-			wait = min(wait, at-now)
-		}
+		l.take(p)
 	}
-	if len(l.runs) > 0 {
-		wait = min(wait, l.scanAt-now)
-	}
-	return max(wait, 0)
-}
-
-// turn does one turn. It reports whether more waits to be read.
-func (l *loop) turn(stopping bool) (more bool) {
-	now := l.now()
-	for _, p := range l.peers {
-		l.out = p.session.Turn(now, random(), l.out)
-		l.apply(now, p)
-	}
-	for _, p := range l.peers {
-		more = l.read(now, p) || more
-	}
-	l.takeNotices(now)
-	if stopping && !l.draining {
+	l.takeNotices()
+	if l.ctx.Err() != nil && !l.draining {
 		l.draining = true
-		for _, p := range l.peers {
-			l.out = p.session.Drain(now, l.cfg.DrainTimeout, l.out)
-			l.apply(now, p)
-		}
+		l.out = l.turns.Drain(l.cfg.DrainTimeout, l.out)
 	}
-	for _, p := range l.peers {
-		l.out = p.session.Tick(now, l.out)
-		l.apply(now, p)
-	}
-	l.shareSlots(now)
-	l.startHandlers(now)
+	l.out = l.turns.End(l.out)
+	l.apply(now)
+	l.out = l.turns.Start(l.now(), l.out)
+	l.apply(now)
 	if now >= l.scanAt {
 		l.scan(now)
 	}
 	for _, p := range l.peers {
-		l.flush(now, p)
+		l.flush(p)
 	}
-	return more
+	t.Now, t.Due = now, drive.Never
+	t.Done = l.fatal != nil || l.turns.Over()
+	t.Yield = l.fresh > 0 // a handler that is quick is over when the loop goes on
+	l.fresh = 0
+	if at, ok := l.turns.Deadline(); ok {
+		t.Due = at
+	}
+	if len(l.runs) > 0 {
+		t.Due = min(t.Due, l.scanAt)
+	}
+	return t
 }
 
-// read passes what waits at one socket to its session, up to one batch.
-func (l *loop) read(now time.Duration, p *peer) (more bool) {
+// read reads what waits at one socket, up to one batch.
+func (l *loop) read(p *peer) {
+	p.in, p.empty = p.in[:0], true
 	if p.link == nil {
-		return false
+		return
 	}
-	in, err := p.link.Recv(l.in[:0], batch)
+	in, err := p.link.Recv(p.in, batch)
 	if err != nil && !errors.Is(err, link.ErrClosed) {
 		p.log.Error().Err(err).Msg("reading failed")
 	}
-	more = len(in) == batch
-	for i := range in {
-		switch {
-		case in[i].Kind == link.Connected:
-			l.out = p.session.Connected(now, l.out)
-		case in[i].Kind != link.Data:
-			continue // it shows at the session by silence, or not at all
-		default:
-			if err := protocol.Parse(protocol.BackOut, in[i].Frames, &l.msg); err != nil {
-				l.w.counters.dropped[session.DropMalformed].Add(1)
+	p.in, p.empty = in, len(in) < batch
+}
+
+// take passes on what was read.
+func (l *loop) take(p *peer) {
+	for i := range p.in {
+		switch p.in[i].Kind {
+		case link.Connected:
+			l.out = l.turns.Connected(p.index, l.out)
+		case link.Data: // an end shows by silence, or not at all
+			var err error
+			if l.out, err = l.turns.Read(p.index, p.in[i].Frames, l.out); err != nil {
 				p.log.Debug().Err(err).Str("state", "malformed").Msg("message of the broker discarded")
-				continue
 			}
-			l.out = p.session.Receive(now, &l.msg, l.out)
 		}
-		l.apply(now, p)
 	}
-	clear(in)
-	l.in = in[:0]
-	return more
+	clear(p.in)
+	if p.empty {
+		l.turns.Emptied(p.index)
+	}
 }
 
 // takeNotices passes on what handlers have said.
-func (l *loop) takeNotices(now time.Duration) {
-	list := l.inbox.take(l.notices)
-	for i := range list {
-		n := &list[i]
-		p := l.peers[n.run.broker]
-		if n.part {
-			l.out = p.session.Part(now, n.run.id, n.result.Frames, l.out)
-			l.apply(now, p)
+func (l *loop) takeNotices() {
+	for i := range l.notices {
+		n := &l.notices[i]
+		r := n.run
+		switch {
+		case n.part:
+			l.out = l.turns.Part(r.broker, r.id, n.result.Frames, l.out)
+			continue
+		case !n.returned:
+			r.told.Store(false)
+			l.out = l.turns.Progress(r.broker, r.id, l.out)
 			continue
 		}
-		if !n.returned {
-			n.run.told.Store(false)
-			l.out = p.session.Progress(now, n.run.id, l.out)
-			l.apply(now, p)
-			continue
-		}
-		delete(l.runs, n.run.runID)
+		delete(l.runs, r.runID)
 		l.w.counters.running.Store(uint64(len(l.runs)))
-		n.run.ctx.end(context.Canceled)
+		r.ctx.end(context.Canceled)
 		if n.panicked != "" {
 			l.w.counters.panics.Add(1)
-			about(p.log.Error(), n.run).Str("state", "panicked").Str("stack", string(n.stack)).Msg(n.panicked)
+			about(l.peers[r.broker].log.Error(), r).Str("state", "panicked").Str("stack", string(n.stack)).Msg(n.panicked)
 		}
-		l.out = p.session.Finished(now, n.run.id, n.result, l.out)
-		l.apply(now, p)
+		l.out = l.turns.Finished(r.broker, r.id, n.result, l.out)
 	}
-	clear(list)
-	l.notices = list
-}
-
-// shareSlots tells each session of the slots that the others' stuck handlers
-// take: the handlers are shared.
-func (l *loop) shareSlots(now time.Duration) {
-	if len(l.peers) == 1 {
-		return
-	}
-	stuck := 0
-	for _, p := range l.peers {
-		stuck += p.session.Stuck()
-	}
-	for _, p := range l.peers {
-		l.out = p.session.SetElsewhere(now, stuck-p.session.Stuck(), l.out)
-		l.apply(now, p)
-	}
-}
-
-// startHandlers starts what has waited longest, over all brokers, while slots
-// are free.
-func (l *loop) startHandlers(now time.Duration) {
-	for len(l.runs) < l.cfg.Concurrency {
-		var next *peer
-		var oldest time.Duration
-		for _, p := range l.peers {
-			if since, ok := p.session.Waiting(); ok && (next == nil || since < oldest) {
-				next, oldest = p, since
-			}
-		}
-		if next == nil {
-			return
-		}
-		// A request that cannot be started any more only leaves the queue.
-		l.out = next.session.StartNext(l.now(), l.out)
-		l.apply(now, next)
-	}
+	clear(l.notices)
 }
 
 // scan reports handlers that go on long after their context has ended.

@@ -40,6 +40,45 @@ type chained struct {
 	inner   Handler // what they are around
 }
 
+func (c chained) Services() []string { return servicesOf(c.inner) }
+
+// An Offering is a Handler that knows the services it is for, such as a *Mux, and what
+// Chain, Wrap and the middleware of this package put around one. New takes them from it
+// where Config.Services is empty. nil is: not known.
+type Offering interface {
+	Handler
+	Services() []string
+}
+
+// Wrap makes a Handler of f, which goes around h: what a Middleware of your own should
+// return, because it offers the services that h offers, and New finds what is wrong
+// with h. A nil h or f is refused by New.
+func Wrap(h Handler, f FramesFunc) Handler {
+	if err := mistake(h); err != nil {
+		return misuse{err}
+	}
+	if f == nil {
+		return misuse{errNilHandler}
+	}
+	return wrapped{FramesFunc: f, inner: h}
+}
+
+// wrapped is what Wrap returns.
+type wrapped struct {
+	FramesFunc
+	inner Handler
+}
+
+func (w wrapped) Services() []string { return servicesOf(w.inner) }
+
+// servicesOf are the services that h knows it is for; nil if it does not know.
+func servicesOf(h Handler) []string {
+	if o, ok := h.(Offering); ok {
+		return o.Services()
+	}
+	return nil
+}
+
 // A misuse stands where a Handler cannot be, until New finds it.
 type misuse struct{ err error }
 
@@ -69,6 +108,8 @@ func mistake(h Handler) error {
 		missing = true
 	case chained:
 		return mistake(h.inner) // a Mux may have got something wrong since
+	case wrapped:
+		return mistake(h.inner)
 	case misuse:
 		return h.err
 	}
@@ -78,24 +119,32 @@ func mistake(h Handler) error {
 	return nil
 }
 
-// prepare checks h, and fills cfg's Services from the Mux that it is.
+// prepare checks h, and fills cfg's Services from what it offers.
 func prepare(cfg *Config, h Handler) error {
 	if err := mistake(h); err != nil {
 		return fmt.Errorf("worker.New: %w", err)
 	}
-	for {
-		c, ok := h.(chained)
-		if !ok {
-			break
-		}
-		h = c.inner
-	}
-	m, ok := h.(*Mux)
-	if !ok || len(cfg.Services) > 0 {
+	if len(cfg.Services) > 0 {
 		return nil
 	}
-	if cfg.Services = m.Services(); len(cfg.Services) == 0 {
+	offered := servicesOf(h)
+	if offered != nil && len(offered) == 0 {
 		return errors.New("worker.New: the Mux has no service; register one with Mux.Route")
 	}
+	cfg.Services = offered
 	return nil
+}
+
+// plain reports whether h is a function, and what goes around it is of this package: who
+// names no service for it means the default.
+func plain(h Handler) bool {
+	switch h := h.(type) {
+	case HandlerFunc, FramesFunc:
+		return true
+	case chained:
+		return plain(h.inner)
+	case wrapped:
+		return plain(h.inner)
+	}
+	return false
 }

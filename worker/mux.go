@@ -88,7 +88,8 @@ func (m *Mux) Err() error {
 	return errors.Join(m.mistakes...)
 }
 
-// Services returns the names registered, sorted. The caller owns the slice.
+// Services implements Offering: it returns the names registered, sorted, and never nil.
+// The caller owns the slice.
 func (m *Mux) Services() []string {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

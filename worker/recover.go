@@ -20,7 +20,7 @@ import (
 // not catch runtime.Goexit.
 func Recover(log zerolog.Logger) Middleware {
 	return func(h Handler) Handler {
-		return FramesFunc(func(ctx context.Context, r *Request) (frames [][]byte, err error) {
+		return Wrap(h, func(ctx context.Context, r *Request) (frames [][]byte, err error) {
 			defer func() {
 				v := recover()
 				if v == nil {
@@ -37,15 +37,15 @@ func Recover(log zerolog.Logger) Middleware {
 
 // Log writes one line for each call once it is over: service, request_id,
 // attempt, duration (milliseconds, unless zerolog.DurationFieldUnit says
-// otherwise) and outcome: OK, RETRY, FAILED, or PANIC for a panic that goes on
-// through it. Of an error it has the text and the code, and the cause where the
+// otherwise) and outcome: OK, RETRY, HANDED_BACK, FAILED, or PANIC for a panic that
+// goes on through it. Of an error it has the text and the code, and the cause where the
 // handler's context has ended. OK is logged at level info, the others at warn.
 //
 // The outcome is what the handler has made, seen from where Log stands in the
 // chain: what the client is told can be another, where its context has ended.
 func Log(log zerolog.Logger) Middleware {
 	return func(h Handler) Handler {
-		return FramesFunc(func(ctx context.Context, r *Request) (frames [][]byte, err error) {
+		return Wrap(h, func(ctx context.Context, r *Request) (frames [][]byte, err error) {
 			start, outcome := time.Now(), "PANIC"
 			defer func() {
 				e := log.Warn()
@@ -73,12 +73,13 @@ func Log(log zerolog.Logger) Middleware {
 }
 
 func outcomeName(err error) string {
-	var retry *retryError
 	switch {
 	case err == nil:
 		return "OK"
-	case errors.As(err, &retry):
+	case IsRetry(err):
 		return "RETRY"
+	case IsHandBack(err):
+		return "HANDED_BACK"
 	}
 	return "FAILED"
 }

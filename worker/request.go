@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/privateer-mq/privateer/internal/session"
+	"github.com/privateer-mq/privateer/internal/workercore"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -31,17 +31,17 @@ type Request struct {
 	run *run // nil in a Request that no worker made
 }
 
-func newRequest(x *session.Run, deadline time.Time, r *run) *Request {
-	q := &Request{
+// take fills in r's request.
+func (r *run) take(x *workercore.Run, deadline time.Time) {
+	q := &r.request
+	*q = Request{
 		ID: x.ID, Service: x.Service, Frames: x.Frames, Attempt: int(x.Attempt),
 		MaybeRerun: x.MaybeRerun, Deadline: deadline,
 		Waited: x.Waited, Trace: x.Meta.Get(protocol.MetaTrace), run: r,
 	}
-	r.request = q
 	for k, v := range x.Meta.Headers() {
 		q.Headers = append(q.Headers, Header{k, v})
 	}
-	return q
 }
 
 // A Header is one user header of a request or reply.

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/privateer-mq/privateer/internal/session"
+	"github.com/privateer-mq/privateer/internal/workercore"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -30,10 +30,14 @@ type run struct {
 	sending sync.Mutex  // one part at a time
 	taken   chan error  // has room for one: what became of that part; nil before the first
 	parts   [][]byte    // of a run without a worker, for its end
-	request *Request
+	request Request
+
+	// What call calls.
+	handler Handler
+	handIn  func(notice)
 
 	// The loop's own.
-	fence   session.Fence
+	fence   workercore.Fence
 	service string
 	over    time.Duration // when its context ends, or has ended
 	ignored bool          // it was reported for not having returned since
@@ -59,7 +63,7 @@ func (r *run) sendPart(frames [][]byte) error {
 	if r.taken == nil {
 		r.taken = make(chan error, 1)
 	}
-	r.inbox.put(notice{run: r, part: true, result: session.Result{Frames: frames}})
+	r.inbox.put(notice{run: r, part: true, result: workercore.Result{Frames: frames}})
 	select {
 	case err := <-r.taken:
 		return err
@@ -70,12 +74,12 @@ func (r *run) sendPart(frames [][]byte) error {
 
 // call calls the handler and hands in what became of it, also when it panics
 // or ends its goroutine. It is the body of the run's goroutine.
-func (r *run) call(ctx context.Context, h Handler, request *Request, handIn func(notice)) {
+func (r *run) call() {
 	n := notice{run: r, returned: true}
 	defer func() {
 		n.result.Meta = r.headers.appendTo(n.result.Meta)
 		n.result.Expired = r.ctx.expired()
-		handIn(n)
+		r.handIn(n)
 	}()
 	defer func() {
 		if !n.completed {
@@ -86,20 +90,33 @@ func (r *run) call(ctx context.Context, h Handler, request *Request, handIn func
 			n.result = failed(n.panicked, "")
 		}
 	}()
-	frames, err := h.Handle(ctx, request)
+	frames, err := r.handler.Handle(&r.ctx, &r.request)
+	if IsHandBack(err) && r.sentParts() {
+		err = Retry(err)
+	}
 	n.result, n.completed = result(frames, err), true
 }
 
+// sentParts reports whether a part of the reply was handed to the loop.
+func (r *run) sentParts() bool {
+	r.sending.Lock()
+	defer r.sending.Unlock()
+	return r.taken != nil || len(r.parts) > 0
+}
+
 // result turns what a handler returned into what the broker is told.
-func result(frames [][]byte, err error) session.Result {
+func result(frames [][]byte, err error) workercore.Result {
 	if err == nil {
-		return session.Result{Code: protocol.OK, Frames: frames}
+		return workercore.Result{Code: protocol.OK, Frames: frames}
 	}
 	var retry *retryError
 	if errors.As(err, &retry) {
 		r := failed(err.Error(), "")
 		r.Code = protocol.Retry
 		return r
+	}
+	if IsHandBack(err) {
+		return workercore.Result{Code: protocol.HandedBack}
 	}
 	var reject *RejectError
 	if errors.As(err, &reject) {
@@ -108,10 +125,10 @@ func result(frames [][]byte, err error) session.Result {
 	return failed(err.Error(), "")
 }
 
-func failed(text, code string) session.Result {
+func failed(text, code string) workercore.Result {
 	m := protocol.ErrorMeta(text)
 	if code != "" {
 		m = m.Append(protocol.MetaErrorCode, code)
 	}
-	return session.Result{Code: protocol.Failed, Meta: m}
+	return workercore.Result{Code: protocol.Failed, Meta: m}
 }

@@ -3,7 +3,7 @@ package worker
 import (
 	"sync/atomic"
 
-	"github.com/privateer-mq/privateer/internal/session"
+	"github.com/privateer-mq/privateer/internal/workercore"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -39,32 +39,32 @@ type counters struct {
 	started, running atomic.Uint64
 	panics, ignored  atomic.Uint64
 	answered         [256]atomic.Uint64 // by code
-	events           [32]atomic.Uint64  // by session.Event
-	dropped          [session.ReasonCount]atomic.Uint64
+	events           [32]atomic.Uint64  // by workercore.Event
+	dropped          [workercore.ReasonCount]atomic.Uint64
 }
 
 // Stats returns the counters as they are now. Safe for concurrent use.
 func (w *Worker) Stats() Stats {
 	c := &w.counters
-	event := func(e session.Event) uint64 { return c.events[e].Load() }
+	event := func(e workercore.Event) uint64 { return c.events[e].Load() }
 	code := func(x protocol.Code) uint64 { return c.answered[x].Load() }
 	s := Stats{
 		Started: c.started.Load(), Running: c.running.Load(),
 		OK: code(protocol.OK), Failed: code(protocol.Failed), TimedOut: code(protocol.Timeout),
 		Expired: code(protocol.Expired), Retried: code(protocol.Retry),
 		HandedBack: code(protocol.HandedBack), Gone: code(protocol.Gone),
-		Replayed: event(session.Replayed), Panics: c.panics.Load(), Ignored: c.ignored.Load(),
-		Late: event(session.ReturnedLate), Joined: event(session.Joined),
-		LinkResets: event(session.LinkReset), Reconnects: event(session.Reconnecting),
-		Refused: event(session.Refused), Pauses: event(session.Paused),
-		TableFull: event(session.TableFull), NeverTaken: event(session.NeverTaken),
+		Replayed: event(workercore.Replayed), Panics: c.panics.Load(), Ignored: c.ignored.Load(),
+		Late: event(workercore.ReturnedLate), Joined: event(workercore.Joined),
+		LinkResets: event(workercore.LinkReset), Reconnects: event(workercore.Reconnecting),
+		Refused: event(workercore.Refused), Pauses: event(workercore.Paused),
+		TableFull: event(workercore.TableFull), NeverTaken: event(workercore.NeverTaken),
 	}
 	for r := range c.dropped {
 		if n := c.dropped[r].Load(); n > 0 {
 			if s.Dropped == nil {
 				s.Dropped = map[string]uint64{}
 			}
-			s.Dropped[session.Reason(r).String()] = n
+			s.Dropped[workercore.Reason(r).String()] = n
 		}
 	}
 	return s

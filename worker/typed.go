@@ -8,12 +8,32 @@ import (
 	"github.com/privateer-mq/privateer/internal/codec"
 )
 
-// A Codec writes values as bodies and reads them back; Handle and HandleStream
-// take one. It must be safe for concurrent use. See its methods for the rest.
-type Codec = codec.Codec
+// A Codec writes values as bodies and reads them back; Handle and HandleStream take one.
+// It must be safe for concurrent use. Marshal's bytes are the caller's; Unmarshal
+// must not keep those it is given. One that panics counts as one that fails. The
+// packages client and worker take the same.
+type Codec interface {
+	// Marshal writes v.
+	Marshal(v any) ([]byte, error)
+	// Unmarshal fills what v points to.
+	Unmarshal(data []byte, v any) error
+	// ContentType names the form, such as application/json. It goes along as the
+	// header "content-type"; what is sent as something else is not read. Empty: no
+	// header, and anything is read.
+	ContentType() string
+}
 
 // JSON is the Codec of encoding/json, and the default.
-type JSON = codec.JSON
+type JSON struct{}
+
+// Marshal is json.Marshal.
+func (JSON) Marshal(v any) ([]byte, error) { return codec.JSON{}.Marshal(v) }
+
+// Unmarshal is json.Unmarshal.
+func (JSON) Unmarshal(data []byte, v any) error { return codec.JSON{}.Unmarshal(data, v) }
+
+// ContentType is application/json.
+func (JSON) ContentType() string { return codec.JSON{}.ContentType() }
 
 // An Option changes what Handle and HandleStream make.
 type Option func(*options)
@@ -156,7 +176,7 @@ func RequestFrom(ctx context.Context) *Request {
 		return r
 	}
 	if r, ok := ctx.Value(runKey{}).(*run); ok {
-		return r.request
+		return &r.request
 	}
 	return nil
 }

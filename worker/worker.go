@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-
-	"github.com/privateer-mq/privateer/internal/link/zmqlink"
 )
 
 // A Handler does the work of one request. It is called on its own goroutine,
@@ -24,8 +22,8 @@ import (
 // time-out has come; a handler that does not return then keeps its slot.
 //
 // The returned frames become the reply; the handler must not change them
-// afterwards. An error becomes the outcome FAILED, unless it was made by Retry
-// or Reject. A panic becomes FAILED as well.
+// afterwards. An error becomes the outcome FAILED, unless it was made by Retry,
+// HandBack or Reject. A panic becomes FAILED as well.
 //
 // A handler may be called again for the same request after its worker was lost
 // (Request.Attempt > 1, Request.MaybeRerun): it should cope with being run again.
@@ -57,6 +55,7 @@ func (f FramesFunc) Handle(ctx context.Context, r *Request) ([][]byte, error) { 
 type Worker struct {
 	cfg      Config
 	handler  Handler
+	unnamed  bool // nobody has named a service
 	ran      atomic.Bool
 	counters counters
 }
@@ -67,11 +66,12 @@ func New(cfg Config, h Handler) (*Worker, error) {
 	if err := prepare(&cfg, h); err != nil {
 		return nil, err
 	}
+	unnamed := len(cfg.Services) == 0
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return &Worker{cfg: cfg, handler: h}, nil
+	return &Worker{cfg: cfg, handler: h, unnamed: unnamed}, nil
 }
 
 var errRanBefore = errors.New("worker: Run was called before; make a new Worker")
@@ -88,12 +88,20 @@ func (w *Worker) Run(ctx context.Context) error {
 	if w.ran.Swap(true) {
 		return errRanBefore
 	}
-	host, err := zmqlink.For(w.cfg.Brokers...)
-	if err != nil {
+	if w.unnamed {
+		level := zerolog.WarnLevel // it may be for other services, such as a Mux within something that does not say so
+		if plain(w.handler) {
+			level = zerolog.InfoLevel
+		}
+		w.cfg.Logger.WithLevel(level).Str("state", "no-services").Strs("services", w.cfg.Services).
+			Msg("neither Config.Services nor the handler names a service (see worker.Offering): this is what is served")
+	}
+	l := newLoop(w)
+	if err := l.openHost(); err != nil {
 		return err
 	}
-	err = newLoop(w, host).run(ctx)
-	return errors.Join(err, host.Close())
+	err := l.run(ctx)
+	return errors.Join(err, l.host.Close())
 }
 
 // Config says which brokers a worker joins and what it offers. The zero value
@@ -102,8 +110,12 @@ type Config struct {
 	// Brokers are the back endpoints to register with, each of them at once.
 	// Default: tcp://127.0.0.1:5556.
 	Brokers []string
+	// Transport is what tcp:// and ipc:// endpoints are reached by: "zmtp", in Go,
+	// or "libzmq", where package transport/libzmq is imported. Default: zmtp.
+	Transport string
 	// Services are the names of the services offered, 1 to 256.
-	// Default: those of the handler, if it is a *Mux; "default" otherwise.
+	// Default: those of the handler, if it is an Offering, such as a *Mux; "default"
+	// otherwise, which is logged.
 	Services []string
 	// Concurrency is how many handlers run at a time, and how many requests
 	// each broker may hand over. Range 1 to 4096; default 1.
@@ -122,6 +134,8 @@ type Config struct {
 	RetainBytes int64
 	// Hooks are told what becomes of the links. Default: none.
 	Hooks Hooks
-	// Logger takes the worker's log. Its zero value is silent.
+	// Logger takes the worker's log. Its zero value is silent. Lines are written in
+	// the worker's turns, which send its heartbeats: a writer that may block, such as a pipe, belongs
+	// behind one that does not, such as zerolog's diode.Writer.
 	Logger zerolog.Logger
 }

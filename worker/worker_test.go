@@ -68,7 +68,11 @@ func TestOutcomes(t *testing.T) {
 		}, protocol.Failed, "reply headers of 8197 bytes are over the limit of 8192", ""},
 		"long error": {func(context.Context, *worker.Request) ([][]byte, error) {
 			return nil, errors.New("x" + strings.Repeat("é", 3000))
-		}, protocol.Failed, "x" + strings.Repeat("é", 2047), ""},
+		}, protocol.Failed, "x" + strings.Repeat("é", 2046) + "…", ""},
+		"long error and headers": {func(_ context.Context, r *worker.Request) ([][]byte, error) {
+			r.SetReplyHeader("k", strings.Repeat("v", 5000))
+			return nil, worker.Reject("E42", strings.Repeat("x", 4000))
+		}, protocol.Failed, strings.Repeat("x", 4000) + " [reply headers of 9014 bytes are over the limit of 8192]", "E42"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

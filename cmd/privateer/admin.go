@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,9 +12,6 @@ import (
 	"github.com/privateer-mq/privateer/internal/adminapi"
 )
 
-// tokenBytesMax bounds a token file.
-const tokenBytesMax = 4 << 10
-
 // progressEvery is how often a command that takes long says what it waits for.
 const progressEvery = time.Second
 
@@ -24,6 +20,7 @@ type adminCommands struct {
 	Top      topCommand      `cmd:"" group:"With a broker's --admin:" help:"Watch services and workers, in the terminal."`
 	Services servicesCommand `cmd:"" group:"With a broker's --admin:" help:"List the services, their queues and workers."`
 	Workers  workersCommand  `cmd:"" group:"With a broker's --admin:" help:"List the workers, and what they are at."`
+	Requests requestsCommand `cmd:"" group:"With a broker's --admin:" help:"List the open requests: their ids, how old they are, and who has them."`
 	Why      whyCommand      `cmd:"" group:"With a broker's --admin:" help:"Tell where a request is, why it is not done, and what has happened to it."`
 	Dead     deadCommand     `cmd:"" group:"With a broker's --admin:" help:"List dead letters, look at one, queue it again or drop it."`
 	Cancel   cancelCommand   `cmd:"" group:"With a broker's --admin:" help:"Withdraw a request that is not done."`
@@ -38,8 +35,8 @@ type adminCommands struct {
 type adminTarget struct {
 	common
 
-	Admin     string   `default:"127.0.0.1:5580" placeholder:"HOST:PORT" help:"The broker's admin listener (privateer broker --admin), HOST:PORT or an http URL. Default: 127.0.0.1:5580."`
-	TokenFile string   `placeholder:"FILE" help:"A file with the token that the admin listener asks for."`
+	Admin     string   `default:"127.0.0.1:5580" shared:"PRIVATEER_ADMIN" placeholder:"HOST:PORT" help:"The broker's admin listener (privateer broker --admin), HOST:PORT or an http URL. Default: 127.0.0.1:5580."`
+	TokenFile string   `shared:"PRIVATEER_TOKEN_FILE" placeholder:"FILE" help:"A file with the token that the admin listener asks for."`
 	Timeout   duration `default:"5s" help:"How long to wait for an answer."`
 }
 
@@ -68,23 +65,7 @@ func readToken(path string) (string, error) {
 	if path == "" {
 		return "", nil
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, tokenBytesMax+1))
-	switch {
-	case err != nil:
-		return "", err
-	case len(text) > tokenBytesMax:
-		return "", fmt.Errorf("%s is larger than 4 KiB: it must hold the token and nothing else", path)
-	}
-	token := string(bytes.TrimSpace(text))
-	if token == "" {
-		return "", fmt.Errorf("%s is empty: it must hold the token", path)
-	}
-	return token, nil
+	return adminapi.ReadToken(path)
 }
 
 // ask makes calls of the admin API until do returns, and says what went wrong.

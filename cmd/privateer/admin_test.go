@@ -33,13 +33,16 @@ type fakeAdmin struct {
 	status adminapi.Status
 	empty  bool
 	stuck  bool // never gone
-	left   int  // calls until it is gone, once it drains
-	level  string
+
+	full     bool // has no room for what is queued again
+	troubled bool // its services hang and fail
+	left     int  // calls until it is gone, once it drains
+	level    string
 }
 
-// admin [token=TOKEN] [delay=TIME] [empty] [calm] [stuck]: starts a fake admin listener
+// admin [token=TOKEN] [delay=TIME] [empty] [calm] [troubled] [stuck]: starts a fake admin listener
 // at $ADMIN. It answers after delay, has nothing if empty, and nothing to
-// complain of if calm. The calls that change something are in the file "asked".
+// complain of if calm; troubled services hang and fail. The calls that change something are in the file "asked".
 func admin(ts *testscript.TestScript, _ bool, args []string) {
 	f := &fakeAdmin{asked: ts.MkAbs("asked"), status: fakeStatus(), left: 8, level: "info"}
 	for _, arg := range args {
@@ -54,7 +57,11 @@ func admin(ts *testscript.TestScript, _ bool, args []string) {
 		case "empty":
 			f.empty, f.status = true, adminapi.Status{Version: "1.2.3", Epoch: "00000000000000aa", UptimeMS: 900}
 		case "calm":
-			f.status.LoopLagMS, f.status.DeadLetters = 0.8, 0
+			f.status.LoopLagMS, f.status.DeadLetters = 52.594999999999996, 0
+		case "troubled":
+			f.troubled = true
+		case "full":
+			f.full = true
 		case "stuck":
 			f.stuck = true
 		default:
@@ -120,6 +127,9 @@ func (f *fakeAdmin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.change(w, call, body, refuse)
 		return
 	}
+	if r.URL.RawQuery != "" {
+		f.note(call + "?" + r.URL.RawQuery)
+	}
 	if v := f.answer(call); v != nil {
 		_ = json.NewEncoder(w).Encode(v)
 		return
@@ -141,6 +151,12 @@ func (f *fakeAdmin) change(w http.ResponseWriter, call string, body []byte, refu
 	switch call {
 	case "POST /services/hash/pause", "POST /services/hash/resume", "POST /requests/" + knownID + "/cancel", "DELETE /dead/" + deadID:
 		w.WriteHeader(http.StatusNoContent)
+	case "POST /dead/" + knownID + "/requeue":
+		if f.full {
+			refuse(http.StatusConflict, adminapi.CodeNoRoom, "the queue is full")
+			return
+		}
+		_ = json.NewEncoder(w).Encode(adminapi.Requeued{ID: "0190b5a2-7c1e-7000-8000-00000000001f"})
 	case "POST /dead/" + deadID + "/requeue":
 		_ = json.NewEncoder(w).Encode(adminapi.Requeued{ID: freshID})
 	case "POST /drain":
@@ -173,6 +189,9 @@ func (f *fakeAdmin) answer(call string) any {
 		}
 		return f.status
 	case "GET /services":
+		if f.troubled {
+			return fakeTroubled()
+		}
 		return orEmpty(f.empty, fakeServices())
 	case "GET /workers":
 		return orEmpty(f.empty, fakeWorkers())
@@ -180,6 +199,11 @@ func (f *fakeAdmin) answer(call string) any {
 		return orEmpty(f.empty, fakeDead(false))
 	case "GET /dead/" + deadID:
 		return fakeDead(true)[0]
+	case "GET /requests":
+		if f.empty {
+			return adminapi.Requests{Requests: []adminapi.Request{}}
+		}
+		return fakeRequests()
 	case "GET /requests/" + knownID:
 		return fakeWhy()
 	case "GET /log-level":

@@ -20,6 +20,15 @@ func fakeStatus() adminapi.Status {
 	}
 }
 
+// fakeTroubled are services that hang and fail.
+func fakeTroubled() []adminapi.Service {
+	return []adminapi.Service{
+		{Name: "batch", Workers: 2, Running: 1, RunMS: 1_800_000, RunID: freshID, RunWorker: "00000000000000c3", RunP99MS: 600_000, HangAfterMS: 6_000_000},
+		{Name: "hash", Workers: 2, Running: 1, Done: 60, RunMS: 420_000, RunID: knownID, RunWorker: "00000000000000c1", RunP99MS: 128, HangAfterMS: 10_000, Hanging: true},
+		{Name: "mail", Workers: 1, Done: 60, Failed: 60, RecentDone: 60, RecentFailed: 60, Failing: true},
+	}
+}
+
 func fakeServices() []adminapi.Service {
 	return []adminapi.Service{
 		{Name: "hash", Queued: 9, OldestMS: 3200, Running: 3, Workers: 2, Done: 12345, Failed: 7},
@@ -31,10 +40,19 @@ func fakeServices() []adminapi.Service {
 
 func fakeWorkers() []adminapi.Worker {
 	return []adminapi.Worker{
-		{Worker: "00000000000000c1", Dialect: "prv1", State: "up", Services: []string{"hash"}, Credit: 2, Running: 2, BusyMS: 1500, SeenMS: 120},
-		{Worker: "00000000000000c2", Dialect: "prv1", State: "suspected", Services: []string{"hash", "mail"}, Running: 1, BusyMS: 93784000, SeenMS: 2900},
-		{Worker: "00000000000000c3", Dialect: "mdp02", State: "up", Services: []string{"idle"}, Credit: 1, SeenMS: 7},
+		{Worker: "00000000000000c1", Dialect: "prv1", State: "up", Services: []string{"hash"}, Credit: 2, Running: 2, BusyMS: 1500, SeenMS: 120,
+			Requests: []string{knownID, freshID}},
+		{Worker: "00000000000000c2", Dialect: "prv1", State: "suspected", Services: []string{"hash", "mail"}, Running: 1, BusyMS: 93784000, SeenMS: 2900,
+			Requests: []string{deadID}},
+		{Worker: "00000000000000c3", Dialect: "mdp02", State: "up", Services: []string{"idle"}, Credit: 1, SeenMS: 7, Requests: []string{}},
 	}
+}
+
+func fakeRequests() adminapi.Requests {
+	return adminapi.Requests{More: true, Requests: []adminapi.Request{
+		{ID: knownID, Service: "mail", State: "queued", AgeMS: 200_000, LeftMS: 100_000, Clients: 1},
+		{ID: freshID, Service: "hash\x1b[2J", State: "assigned", AgeMS: 3200, LeftMS: 26_800, Attempt: 2, Worker: "00000000000000c1", HeldMS: 1500, Started: true},
+	}}
 }
 
 func fakeWhy() adminapi.Why {

@@ -19,8 +19,9 @@ import (
 
 type benchCommand struct {
 	common
+	connects
 
-	Frontend string `default:"tcp://127.0.0.1:5555" help:"Front endpoint of the broker."`
+	Frontend string `default:"tcp://127.0.0.1:5555" shared:"PRIVATEER_BROKER" help:"Front endpoint of the broker."`
 	Service  string `default:"bench" help:"Service that is asked; for serve: that is served."`
 
 	Window   count          `default:"64" help:"Closed loop: requests that each client keeps in the air."`
@@ -33,7 +34,7 @@ type benchCommand struct {
 	JSON     bool           `help:"Print one JSON object."`
 	CSV      bool           `name:"csv" help:"Print a line of names and a line of values."`
 
-	Backend     []string       `sep:"none" default:"tcp://127.0.0.1:5556" help:"serve: back endpoint of a broker. May be given more than once."`
+	Backend     []string       `sep:"none" default:"tcp://127.0.0.1:5556" shared:"PRIVATEER_BACKEND" help:"serve: back endpoint of a broker. May be given more than once."`
 	Concurrency count          `default:"64" help:"serve: requests that it works on at a time."`
 	Delay       durationOrZero `default:"0" help:"serve: how long each request takes."`
 
@@ -118,6 +119,7 @@ func (c *benchCommand) measure() error {
 func (c *benchCommand) config(log zerolog.Logger) client.Config {
 	return client.Config{
 		Brokers:     []string{c.Frontend},
+		Transport:   c.Transport,
 		Deadline:    time.Duration(c.Deadline),
 		MaxInFlight: benchInFlight,
 		Logger:      log,
@@ -142,7 +144,11 @@ func (c *benchCommand) try(ctx context.Context, askers []bench.Asker, cfg bench.
 
 // serve answers until a signal.
 func (c *benchCommand) serve() error {
-	log := c.logger()
+	log, err := (&daemonFlags{common: c.common}).open()
+	if err != nil {
+		return err
+	}
+	defer log.end()
 	echo := func(ctx context.Context, r *worker.Request) ([][]byte, error) {
 		if c.Delay > 0 {
 			timer := time.NewTimer(time.Duration(c.Delay))
@@ -156,12 +162,12 @@ func (c *benchCommand) serve() error {
 		return r.Frames, nil
 	}
 	w, err := worker.New(worker.Config{
-		Brokers: c.Backend, Services: []string{c.Service}, Concurrency: int(c.Concurrency), Logger: log,
+		Brokers: c.Backend, Transport: c.Transport, Services: []string{c.Service}, Concurrency: int(c.Concurrency), Logger: log.Logger,
 	}, worker.FramesFunc(echo))
 	if err != nil {
 		return usage(c.backendError(err))
 	}
-	ctx, stop := untilSignal(func() { sayDraining(log) }, func() { endNow(log) })
+	ctx, stop := log.untilSignal(func() {})
 	defer stop()
 	err = w.Run(ctx)
 	if err != nil && ctx.Err() == nil {

@@ -17,15 +17,19 @@ type checkCommand struct {
 	MaxQueued  limit     `placeholder:"N" help:"Critical: more requests wait. Default: off."`
 	MinWorkers limit     `placeholder:"N" help:"Critical: a service has fewer live workers. Default: off."`
 	MaxDead    limit     `placeholder:"N" help:"Critical: there are more dead letters. Default: off."`
+	MaxBusy    limitTime `placeholder:"TIME" help:"Critical: a worker has had a request for longer. Default: a warning when one hangs; off: not looked at."`
+	MaxFailing percent   `placeholder:"PERCENT" help:"Critical: of what ended in the last five minutes, more of a service did not end OK. Default: a warning when a service fails; off: not looked at."`
 	MaxLoopLag limitTime `default:"500ms" placeholder:"500ms" help:"Critical: the broker's loop was held up for longer, at worst, in the last ten seconds. off: not looked at."`
 
 	WarnOldest  limitTime `placeholder:"TIME" help:"Warning: a request has waited longer. Default: half of --max-oldest."`
 	WarnQueued  limit     `placeholder:"N" help:"Warning: more requests wait. Default: half of --max-queued."`
 	WarnWorkers limit     `placeholder:"N" help:"Warning: a service has fewer live workers. Default: off."`
 	WarnDead    limit     `placeholder:"N" help:"Warning: there are more dead letters. Default: half of --max-dead."`
+	WarnBusy    limitTime `placeholder:"TIME" help:"Warning: a worker has had a request for longer. Default: half of --max-busy."`
+	WarnFailing percent   `placeholder:"PERCENT" help:"Warning: more of a service did not end OK. Default: half of --max-failing."`
 	WarnLoopLag limitTime `placeholder:"TIME" help:"Warning: the loop was held up for longer. Default: half of --max-loop-lag."`
 
-	Service      []string `sep:"none" placeholder:"NAME" help:"Of the queues and the workers, look at those of this service only. May be given more than once."`
+	Service      []string `sep:"none" placeholder:"NAME" help:"Of the queues, runs, failures and workers, look at those of this service only. May be given more than once."`
 	CriticalOnly bool     `help:"Exit 0 on a warning, too: for a container's health check, which knows only 0 and ill."`
 	Format       string   `default:"text" enum:"text, json, nagios, prometheus" placeholder:"text" help:"What is printed: ${enum}."`
 	JSON         bool     `help:"The same as --format json."`
@@ -33,9 +37,9 @@ type checkCommand struct {
 
 // Help is the detailed help.
 func (*checkCommand) Help() string {
-	return `It asks once, prints a sentence for each thing that is not as it should be, the worst first, and exits by the worst. A broker that drains is a warning.
+	return `It asks once, prints a sentence for each thing that is not as it should be, the worst first, and exits by the worst. A broker that drains is a warning. So is a service that hangs (a run lasts for more than ten times as long as 99 of 100 take, and 10 s; a minute, where few have ended yet) or fails (of what ended in the last five minutes more than one in twenty did not end OK, three at least; cancelled ones do not count).
 
---format nagios is one line with performance data, for Nagios and its kin; prometheus is text for the node exporter's textfile collector; json has each value with its limits. Times in all three are in seconds.`
+--format nagios is one line with performance data, for Nagios and its kin; prometheus is text for the node exporter's textfile collector; json has each value with its limits. Times in all three are in seconds, shares in percent.`
 }
 
 // Run asks the broker and judges what it says.
@@ -106,6 +110,8 @@ func (c *checkCommand) limits() (map[string]limits, error) {
 		"queued":   {warn: c.WarnQueued, critical: c.MaxQueued},
 		"workers":  {warn: c.WarnWorkers, critical: c.MinWorkers, below: true},
 		"dead":     {warn: c.WarnDead, critical: c.MaxDead},
+		"busy":     {warn: limit(c.WarnBusy), critical: limit(c.MaxBusy)},
+		"failing":  {warn: limit(c.WarnFailing), critical: limit(c.MaxFailing)},
 		"loop-lag": {warn: limit(c.WarnLoopLag), critical: limit(c.MaxLoopLag)},
 	}
 	for name, l := range all {

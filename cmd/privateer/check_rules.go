@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/privateer-mq/privateer/internal/adminapi"
@@ -43,6 +45,23 @@ func (l *limitTime) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%w, or off", err)
 	}
 	*l = limitTime{on: true, n: d.Seconds()}
+	return nil
+}
+
+// A percent is a limit that is a share, 0 to 100.
+type percent limit
+
+// UnmarshalText reads a number like 5, 0.5 or 5%, or off.
+func (p *percent) UnmarshalText(text []byte) error {
+	if string(text) == "off" {
+		*p = percent{off: true}
+		return nil
+	}
+	n, err := strconv.ParseFloat(strings.TrimSuffix(string(text), "%"), 64)
+	if err != nil || !(n >= 0 && n <= 100) {
+		return fmt.Errorf("%q is not a share; write it like 5 or 0.5, from 0 to 100, or off", text)
+	}
+	*p = percent{on: true, n: n}
 	return nil
 }
 
@@ -121,13 +140,84 @@ func judge(s *adminapi.Status, services []adminapi.Service, all map[string]limit
 	}
 	r.add(finding{Check: "workers", Service: fewest.Name, Text: text}, float64(fewest.Workers), all["workers"], plain)
 	r.add(finding{Check: "dead", Text: number(s.DeadLetters, "dead letter")}, float64(s.DeadLetters), all["dead"], plain)
-	r.add(finding{Check: "loop-lag", Text: "the broker's loop was held up for " + seconds(lag), Unit: "s"}, lag, all["loop-lag"], seconds)
+	r.judgeRuns(services, all["busy"])
+	r.judgeFailures(services, all["failing"])
+	text = "the broker's loop was held up for " + seconds(lag)
+	if s.StoodStill() {
+		text = "the broker's machine stood still for " + seconds(lag) + " (the broker itself had little to do)"
+	}
+	r.add(finding{Check: "loop-lag", Text: text, Unit: "s"}, lag, all["loop-lag"], seconds)
 	if s.Draining {
 		r.found(finding{Check: "draining", Text: "the broker drains", state: warning})
 	}
 	slices.SortStableFunc(r.Findings, func(a, b finding) int { return int(b.state - a.state) })
 	return r
 }
+
+// judgeRuns looks at what workers have had for longest. Without limits one that
+// hangs is a warning.
+func (r *checkReport) judgeRuns(services []adminapi.Service, l limits) {
+	var longest adminapi.Service
+	for i := range services {
+		k := &services[i]
+		worse := k.RunMS > longest.RunMS
+		if !l.set() && k.Hanging != longest.Hanging {
+			worse = k.Hanging
+		}
+		if worse {
+			longest = *k
+		}
+	}
+	text := "nothing runs"
+	if longest.RunMS > 0 {
+		text = fmt.Sprintf("worker %s has had request %s of %s for %s", longest.RunWorker, longest.RunID, longest.Name, ms(longest.RunMS))
+	}
+	f := finding{Check: "busy", Service: longest.Name, Text: text, Unit: "s"}
+	if longest.Hanging && !l.set() && !l.off() {
+		f.Text += ": it hangs, for it is longer than " + ms(longest.HangAfterMS)
+		f.state = warning
+		r.found(f)
+		return
+	}
+	r.add(f, float64(longest.RunMS)/1000, l, seconds)
+}
+
+// judgeFailures looks at the largest share of failures. Without limits a service
+// that fails is a warning.
+func (r *checkReport) judgeFailures(services []adminapi.Service, l limits) {
+	var worst adminapi.Service
+	share := func(k *adminapi.Service) float64 {
+		if k.RecentDone == 0 {
+			return 0
+		}
+		return 100 * float64(k.RecentFailed) / float64(k.RecentDone)
+	}
+	for i := range services {
+		k := &services[i]
+		worse := share(k) > share(&worst)
+		if !l.set() && k.Failing != worst.Failing {
+			worse = k.Failing
+		}
+		if worse {
+			worst = *k
+		}
+	}
+	text := "nothing has failed in the last five minutes"
+	if worst.RecentFailed > 0 {
+		text = fmt.Sprintf("%s fails: %d of %d in the last five minutes did not end OK", worst.Name, worst.RecentFailed, worst.RecentDone)
+	}
+	f := finding{Check: "failing", Service: worst.Name, Text: text, Unit: "%"}
+	if worst.Failing && !l.set() && !l.off() {
+		f.state = warning
+		r.found(f)
+		return
+	}
+	r.add(f, math.Round(share(&worst)*10)/10, l, func(n float64) string { return plain(n) + " %" })
+}
+
+// set reports whether there is a limit, off whether it was said that there is none.
+func (l *limits) set() bool { return l.warn.on || l.critical.on }
+func (l *limits) off() bool { return l.warn.off || l.critical.off }
 
 // add judges one value, unless it has no limits.
 func (r *checkReport) add(f finding, v float64, l limits, read func(float64) string) {
@@ -167,8 +257,8 @@ func (r *checkReport) found(f finding) {
 // seconds is a number of seconds as people read it.
 func seconds(n float64) string { return human(time.Duration(n * float64(time.Second))) }
 
-// plain is a number as short as can be.
-func plain(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
+// plain is a number as short as can be, to the millionth.
+func plain(n float64) string { return strconv.FormatFloat(math.Round(n*1e6)/1e6, 'f', -1, 64) }
 
 // number is "1 worker" or "2 workers".
 func number(n int, noun string) string {

@@ -2,15 +2,22 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
 )
+
+// timeFormat is that of JSON lines.
+const timeFormat = "2006-01-02T15:04:05.000Z07:00"
+
+var timeOnce sync.Once
 
 // common are the flags of every command.
 type common struct {
@@ -19,13 +26,21 @@ type common struct {
 	LogFormat string `default:"auto" enum:"auto, json, console" placeholder:"auto" help:"Format of the log on stderr: ${enum}. auto is console on a terminal, else json."`
 }
 
+// connects has the flags of every command that opens a socket.
+type connects struct {
+	Transport string `placeholder:"zmtp" help:"What tcp:// and ipc:// endpoints are reached by: zmtp, in Go, or libzmq, where it is built in."`
+}
+
+func isTerminal(f *os.File) bool { return isatty.IsTerminal(f.Fd()) }
+
 // logger writes to stderr; stdout belongs to the command.
-func (c *common) logger() zerolog.Logger {
-	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
-	tty := isatty.IsTerminal(os.Stderr.Fd())
-	var w io.Writer = os.Stderr
-	if c.LogFormat == "console" || c.LogFormat == "auto" && tty {
-		w = zerolog.ConsoleWriter{Out: os.Stderr, NoColor: !tty, TimeFormat: "15:04:05.000"}
+func (c *common) logger() zerolog.Logger { return c.loggerTo(os.Stderr, isTerminal(os.Stderr)) }
+
+// loggerTo writes to w, which leads to a terminal or does not.
+func (c *common) loggerTo(w io.Writer, terminal bool) zerolog.Logger {
+	timeOnce.Do(func() { zerolog.TimeFieldFormat = timeFormat }) // loggers are made beside others
+	if c.LogFormat == "console" || c.LogFormat == "auto" && terminal {
+		w = zerolog.ConsoleWriter{Out: w, NoColor: !terminal, TimeFormat: "15:04:05.000"}
 	}
 	level := zerolog.Disabled
 	if c.LogLevel != "off" {
@@ -34,12 +49,44 @@ func (c *common) logger() zerolog.Logger {
 	return zerolog.New(w).Level(level).With().Timestamp().Logger()
 }
 
-// untilSignal returns a context that ends at the first SIGINT or SIGTERM, after
-// a call of first. At the second one again is called.
+// toStdout prints, and fails where nobody gets to see it.
+func toStdout(text string) error {
+	_, err := io.WriteString(os.Stdout, text)
+	return notPrinted(err)
+}
+
+// notPrinted is the command's error where stdout could not be written.
+func notPrinted(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exit{exitFailed, fmt.Errorf("cannot write to stdout: %w", err)}
+}
+
+// A checked writer remembers its first error, for what writes and does not look.
+type checked struct {
+	io.Writer
+	err error
+}
+
+func (c *checked) Write(b []byte) (int, error) {
+	n, err := c.Writer.Write(b)
+	if c.err == nil {
+		c.err = err
+	}
+	return n, err
+}
+
+// untilSignal returns a context that ends at the first SIGINT or SIGTERM; then
+// first is called. At the second one again is called. SIGINT stays ignored where
+// the process was started so, as a shell does for what runs in the background.
 func untilSignal(first, again func()) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, syscall.SIGTERM)
+	if !signal.Ignored(os.Interrupt) {
+		signal.Notify(signals, os.Interrupt)
+	}
 	over := make(chan struct{})
 	go func() {
 		for called := false; ; called = true {
@@ -52,8 +99,8 @@ func untilSignal(first, again func()) (ctx context.Context, stop func()) {
 				again()
 				return
 			}
-			first()
 			cancel()
+			first()
 		}
 	}()
 	return ctx, func() {
@@ -61,17 +108,6 @@ func untilSignal(first, again func()) (ctx context.Context, stop func()) {
 		close(over)
 		cancel()
 	}
-}
-
-// sayDraining is what a first signal does to a command that drains.
-func sayDraining(log zerolog.Logger) {
-	log.Info().Str("state", "signalled").Msg("finishing what is held; a second signal ends at once")
-}
-
-// endNow is what a second signal does to a command that drains.
-func endNow(log zerolog.Logger) {
-	log.Warn().Str("state", "ended").Msg("second signal: ending at once")
-	os.Exit(exitFailed)
 }
 
 // milliseconds is d with a precision of 0.1 ms.

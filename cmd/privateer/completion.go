@@ -22,7 +22,7 @@ func (*completionCommand) Help() string {
 
 bash: add "source <(privateer completion bash)" to ~/.bashrc.
 
-zsh: privateer completion zsh > "$${fpath[1]}/_privateer"
+zsh: privateer completion zsh > "${fpath[1]}/_privateer"
 
 fish: privateer completion fish > ~/.config/fish/completions/privateer.fish`
 }

@@ -15,6 +15,7 @@ import (
 
 type conformanceCommand struct {
 	common
+	connects
 
 	Frontend string   `default:"tcp://127.0.0.1:5555" help:"Front endpoint of the broker to check. For client: endpoint to bind."`
 	Backend  string   `default:"tcp://127.0.0.1:5556" help:"Back endpoint of the broker to check. For worker: endpoint to bind."`
@@ -77,7 +78,7 @@ func (c *conformanceCommand) Run() error {
 func (c *conformanceCommand) config(started *proc.Set) conformance.Config {
 	log := c.logger()
 	cfg := conformance.Config{
-		Frontend: c.Frontend, Backend: c.Backend, Service: c.Service, Timeout: time.Duration(c.Timeout),
+		Transport: c.Transport, Frontend: c.Frontend, Backend: c.Backend, Service: c.Service, Timeout: time.Duration(c.Timeout),
 		Listening: func(endpoint string) {
 			log.Info().Str("state", "listening").Str("endpoint", endpoint).Msg("waiting for the " + c.Role)
 		},

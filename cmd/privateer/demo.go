@@ -39,13 +39,14 @@ func (c *demoCommand) Run() error {
 	}
 	ctx, stop := untilSignal(func() {}, func() { os.Exit(exitFailed) }) // its processes die with it
 	defer stop()
+	out := &checked{Writer: os.Stdout}
 	err = demo.Run(ctx, demo.Config{
 		Dir:      c.Dir,
 		Workers:  int(c.Workers),
 		Requests: int(c.Requests),
 		Program:  program,
 		Name:     os.Args[0],
-		Out:      os.Stdout,
+		Out:      out,
 		Terminal: isatty.IsTerminal(os.Stdout.Fd()),
 	})
 	switch {
@@ -53,6 +54,8 @@ func (c *demoCommand) Run() error {
 		return usage(err)
 	case ctx.Err() != nil:
 		return errors.New("stopped; every process it started is gone")
+	case err == nil:
+		return notPrinted(out.err)
 	}
 	return err
 }

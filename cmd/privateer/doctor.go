@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/privateer-mq/privateer/cmd/privateer/internal/doctor"
@@ -18,7 +20,7 @@ type doctorCommand struct {
 	Timeout duration `default:"5s" help:"Longest time all steps together may take."`
 	JSON    bool     `help:"Print one JSON object instead of lines."`
 
-	Endpoint string `arg:"" optional:"" default:"tcp://127.0.0.1:5555" help:"Front or back endpoint of a broker: tcp://host:port, or host:port."`
+	Endpoint string `arg:"" optional:"" default:"tcp://127.0.0.1:5555" env:"PRIVATEER_BROKER" help:"Front or back endpoint of a broker: tcp://host:port, or host:port."`
 }
 
 // Help is the detailed help.
@@ -32,8 +34,9 @@ Nothing is registered and, without --service, nothing is run.`
 func (c *doctorCommand) Run() error {
 	ctx, stop := untilSignal(func() {}, func() { os.Exit(exitFailed) })
 	defer stop()
+	endpoint, _, _ := strings.Cut(c.Endpoint, ",") // the variable may have a list, or nothing
 	report, err := doctor.Check(ctx, doctor.Config{
-		Endpoint: c.Endpoint,
+		Endpoint: cmp.Or(strings.TrimSpace(endpoint), "tcp://127.0.0.1:5555"),
 		Role:     map[string]doctor.Role{"client": doctor.Client, "worker": doctor.Worker}[c.Role],
 		Service:  c.Service,
 		Timeout:  time.Duration(c.Timeout),

@@ -90,6 +90,7 @@ func adminExamples(t *testing.T, admin string) {
 		{"top", "\nhash "},
 		{"services", "\nhash "},
 		{"workers", `"services":["hash"]`},
+		{"requests", "no open requests that this asks for\n"},
 		{"dead", "no dead letters\n"},
 		{"pause", "hash is paused: "},
 		{"resume", "hash is not paused: "},

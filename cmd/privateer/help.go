@@ -2,9 +2,12 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/privateer-mq/privateer/cmd/privateer/internal/settings"
 )
 
 // examples end the help of each command. Each runs as printed; the ids of requests
@@ -24,6 +27,7 @@ var examples = map[string]string{
 	"top":       `privateer top --once`,
 	"services":  `privateer services`,
 	"workers":   `privateer workers --json`,
+	"requests":  `privateer requests --older-than 10s`,
 	"why":       `privateer why 0190b5a2-7c1e-7000-8000-0123456789ab`,
 	"dead":      `privateer dead`,
 	"cancel":    `privateer cancel 0190b5a2-7c1e-7000-8000-0123456789ab`,
@@ -57,6 +61,7 @@ var exampleNotes = map[string]string{
 	"top":       withAdmin,
 	"services":  withAdmin,
 	"workers":   withAdmin,
+	"requests":  withAdmin,
 	"why":       withAdmin,
 	"dead":      withAdmin,
 	"cancel":    withAdmin,
@@ -73,8 +78,8 @@ const withAdmin = "With \"privateer broker --admin 127.0.0.1:5580\" running:"
 // printHelp is kong's help and then where else flags can come from, what the
 // exit code means, and an example.
 func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
-	w, node := ctx.Stdout, ctx.Selected()
-	var text strings.Builder
+	out, node := ctx.Stdout, ctx.Selected()
+	var text, w strings.Builder
 	ctx.Stdout = &text
 	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
 		return err
@@ -83,18 +88,29 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	if node != nil && usageLines[node.Name] != "" {
 		first = "Usage: privateer " + node.Name + " [flags] " + usageLines[node.Name]
 	}
-	fmt.Fprintf(w, "%s\n%s", first, rest)
+	fmt.Fprintf(&w, "%s\n%s", first, rest)
 	if node == nil {
-		_, err := fmt.Fprintf(w, "\nTo see it at work:\n  %s\n", examples["demo"])
-		return err
+		fmt.Fprintf(&w, "\nTo see it at work:\n  %s\n", examples["demo"])
+	} else {
+		helpEnd(&w, node)
 	}
+	_, err := io.WriteString(out, w.String())
+	return notPrinted(err)
+}
+
+// helpEnd is what follows kong's help of a command.
+func helpEnd(w io.Writer, node *kong.Node) {
 	name := strings.ToUpper(strings.ReplaceAll(node.Name, "-", "_"))
 	fmt.Fprintf(w, "\nA flag that is not given is read from the environment (--log-level from\n"+
 		"PRIVATEER_%s_LOG_LEVEL; lists comma-separated), then from the section\n"+
 		"%q of the --config file.\n", name, node.Name)
+	for _, f := range node.Flags {
+		if shared := settings.Shared(f); shared != "" {
+			fmt.Fprintf(w, "--%s is also read from %s, as of other commands, after its own variable.\n", f.Name, shared)
+		}
+	}
 	fmt.Fprintf(w, "\nExit code: %s.\n", exitHelp[node.Name])
-	_, err := fmt.Fprintf(w, "\n%s\n  %s\n", strings.TrimSpace("Example. "+exampleNotes[node.Name]), examples[node.Name])
-	return err
+	fmt.Fprintf(w, "\n%s\n  %s\n", strings.TrimSpace("Example. "+exampleNotes[node.Name]), examples[node.Name])
 }
 
 // exitHelp says what the exit code of each command means.
@@ -113,6 +129,7 @@ var exitHelp = map[string]string{
 	"top":       adminExit,
 	"services":  adminExit,
 	"workers":   adminExit,
+	"requests":  adminExit,
 	"why":       adminExit,
 	"dead":      adminExit,
 	"cancel":    adminExit,

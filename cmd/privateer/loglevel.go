@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/privateer-mq/privateer/internal/adminapi"
 )
@@ -22,8 +24,14 @@ func (*logLevelCommand) Help() string {
 	return "Without LEVEL it prints the level that the broker logs at. A broker that is started again has the level of its --log-level."
 }
 
+// levels are what a broker can be told.
+var levels = []string{"trace", "debug", "info", "warn", "error", "off"}
+
 // Run prints or changes the level.
 func (c *logLevelCommand) Run() error {
+	if c.Level != "" && !slices.Contains(levels, c.Level) {
+		return usage(fmt.Errorf("LEVEL is %s; want one of %s", c.Level, strings.Join(levels, ", ")))
+	}
 	return c.ask(func(ctx context.Context, a *adminapi.Client) error {
 		if c.Level != "" {
 			level := c.Level

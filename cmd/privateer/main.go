@@ -10,9 +10,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/privateer-mq/privateer/cmd/privateer/internal/proc"
 	"github.com/privateer-mq/privateer/cmd/privateer/internal/settings"
 )
 
@@ -69,41 +72,68 @@ func wrongUsage(command string, err error) error {
 	return usage(err)
 }
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == proc.GuardName { // not for people
+		proc.Guard(os.Stdin)
+		return
+	}
+	os.Exit(run(os.Args[1:]))
+}
 
 func run(args []string) int {
+	if len(args) == 0 {
+		return noCommand()
+	}
 	resolver := settings.New(os.Environ())
 	parser, err := newParser(&commands{}, resolver)
 	if err != nil {
 		return report("", err)
 	}
 	ctx, err := parser.Parse(asHelp(args))
+	if e := (*exit)(nil); errors.As(err, &e) { // the help could not be printed
+		return report(commandOf(err), e)
+	}
 	if err != nil {
 		return report(commandOf(err), wrongUsage(commandOf(err), parseError(err)))
 	}
 	command := ctx.Selected()
 	for _, warning := range resolver.Strays(command) {
-		fmt.Fprintf(os.Stderr, "privateer %s: warning: %s\n", command.Name, warning)
+		say(command.Name, fmt.Sprintf("privateer %s: warning: %s", command.Name, warning))
 	}
 	return report(command.Name, ctx.Run())
 }
 
-// asHelp makes of "help" and "help COMMAND" what they mean.
+// noCommand says which commands there are, on stderr: what was meant is not known.
+func noCommand() int {
+	fmt.Fprintln(os.Stderr, "privateer: no command given; these are there:")
+	fmt.Fprintln(os.Stderr)
+	parser, err := newParser(&commands{}, settings.New(nil), kong.Writers(os.Stderr, os.Stderr), kong.Exit(func(int) {}))
+	if err != nil {
+		return report("", err)
+	}
+	_, _ = parser.Parse([]string{"--help"}) // kong would have ended there
+	return exitUsage
+}
+
+// asHelp makes of "help", "help COMMAND" and "--version" what they mean.
 func asHelp(args []string) []string {
-	if len(args) > 0 && args[0] == "help" {
+	switch {
+	case len(args) > 0 && args[0] == "help":
 		return append(slices.Clone(args[1:]), "--help")
+	case len(args) > 0 && args[0] == "--version":
+		return append([]string{"version"}, args[1:]...)
 	}
 	return args
 }
 
-func newParser(target any, resolver kong.Resolver) (*kong.Kong, error) {
-	return kong.New(target,
+func newParser(target any, resolver kong.Resolver, more ...kong.Option) (*kong.Kong, error) {
+	return kong.New(target, append(append(rawValues(), more...),
 		kong.Name("privateer"),
 		kong.Description("A reliable request-reply queue over ZeroMQ."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
 		kong.Help(printHelp),
 		kong.Resolvers(resolver),
-	)
+	)...)
 }
 
 // How the libraries begin an error, and one about a field of their Config; and
@@ -172,7 +202,7 @@ func report(command string, err error) int {
 		return exitOK
 	}
 	if text := oneLine(err.Error()); text != "" {
-		fmt.Fprintln(os.Stderr, strings.TrimSuffix("privateer "+command, " ")+": "+text)
+		say(command, strings.TrimSuffix("privateer "+command, " ")+": "+text)
 	}
 	var e *exit
 	if errors.As(err, &e) {
@@ -181,14 +211,39 @@ func report(command string, err error) int {
 	return exitFailed
 }
 
+// say writes one line to stderr. Of a daemon it gives up after a moment: a stderr
+// that nobody reads must not keep it from its start or its end.
+func say(command, line string) {
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		fmt.Fprintln(os.Stderr, line)
+	}()
+	if command != "broker" && command != "worker" {
+		<-said
+		return
+	}
+	select {
+	case <-said:
+	case <-time.After(lastLines):
+	}
+}
+
 // oneLine makes a text safe to print on a line of a terminal: it may come from
-// a file or from far away.
+// a file or from far away. Signs that cannot be seen, or that turn text around, are
+// spelled out: two names that differ must not look the same.
 func oneLine(s string) string {
 	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return ' '
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r < ' ' || r >= 0x7f && r < 0xa0:
+			b.WriteByte(' ')
+		case unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp):
+			fmt.Fprintf(&b, "\\u{%x}", r)
+		default:
+			b.WriteRune(r)
 		}
-		return r
-	}, s)
+	}
+	return b.String()
 }

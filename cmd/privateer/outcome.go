@@ -21,7 +21,7 @@ type outcome struct {
 	certainty   protocol.Certainty
 	id          protocol.ID
 	attempt     int
-	tries       int
+	sent        int // times
 	took        time.Duration
 	message     string
 	handlerCode string
@@ -43,10 +43,10 @@ func newOutcome(ctx context.Context, start time.Time, reply client.Reply, err er
 	var ce *client.Error
 	switch {
 	case err == nil:
-		o.id, o.attempt, o.tries, o.frames = reply.ID, reply.Attempt, reply.Tries, reply.Frames
+		o.id, o.attempt, o.sent, o.frames = reply.ID, reply.Attempt, reply.Tries, reply.Frames
 	case errors.As(err, &ce):
 		o.code, o.certainty, o.message, o.handlerCode = ce.Code, ce.Certainty, ce.Message, ce.HandlerCode
-		o.id, o.attempt, o.tries, o.retryAfter = ce.ID, ce.Attempt, ce.Tries, ce.RetryAfter
+		o.id, o.attempt, o.sent, o.retryAfter = ce.ID, ce.Attempt, ce.Tries, ce.RetryAfter
 	case ctx.Err() != nil:
 		o.code, o.certainty, o.message = protocol.Cancelled, protocol.MaybeStarted, err.Error()
 	default:
@@ -55,7 +55,7 @@ func newOutcome(ctx context.Context, start time.Time, reply client.Reply, err er
 	return o
 }
 
-// String is the outcome on one line: OK id=… attempt=1 tries=1 ms=1.2, or
+// String is the outcome on one line: OK id=… attempt=1 sent=1 ms=1.2, or
 // another code with its certainty and, last, its message.
 func (o outcome) String() string {
 	var b strings.Builder
@@ -66,7 +66,7 @@ func (o outcome) String() string {
 	if !o.id.IsZero() {
 		b.WriteString(" id=" + o.id.String())
 	}
-	fmt.Fprintf(&b, " attempt=%d tries=%d ms=%.1f", o.attempt, o.tries, milliseconds(o.took))
+	fmt.Fprintf(&b, " attempt=%d sent=%d ms=%.1f", o.attempt, o.sent, milliseconds(o.took))
 	if o.retryAfter > 0 {
 		fmt.Fprintf(&b, " retry_after_ms=%d", o.retryAfter.Milliseconds())
 	}
@@ -102,7 +102,7 @@ type record struct {
 	Certainty    string   `json:"certainty"`
 	ID           string   `json:"id,omitempty"`
 	Attempt      int      `json:"attempt"`
-	Tries        int      `json:"tries"`
+	Sent         int      `json:"sent"`
 	MS           float64  `json:"ms"`
 	RetryAfterMS int64    `json:"retry_after_ms,omitempty"`
 	HandlerCode  string   `json:"handler_code,omitempty"`
@@ -115,7 +115,7 @@ type record struct {
 func (o outcome) writeJSON(w io.Writer, withReply bool) error {
 	r := record{
 		Outcome: o.code.String(), Certainty: o.certainty.String(),
-		Attempt: o.attempt, Tries: o.tries, MS: milliseconds(o.took),
+		Attempt: o.attempt, Sent: o.sent, MS: milliseconds(o.took),
 		RetryAfterMS: o.retryAfter.Milliseconds(), HandlerCode: o.handlerCode, Message: o.message,
 	}
 	if !o.id.IsZero() {

@@ -30,3 +30,18 @@ func TestWriteReply(t *testing.T) {
 		}
 	}
 }
+
+// What others have written can neither move the cursor nor look like something else.
+func TestOneLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"one\ntwo\r\n":         "one; two",
+		"a\x1b[2Jb\u009bc":     "a [2Jb c",
+		"sum\u202egnp\u200b":   `sum\u{202e}gnp\u{200b}`,
+		"a\u2028b\ufeff":       `a\u{2028}b\u{feff}`,
+		"Grüße, 日本, e\u0301 ↑": "Grüße, 日本, e\u0301 ↑",
+	} {
+		if got := oneLine(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}

@@ -22,30 +22,36 @@ func (c *requestCommand) parts(log zerolog.Logger, r client.Request) error {
 	defer p.Close()
 	ctx, stop := untilSignal(func() {}, func() { os.Exit(exitMaybe) })
 	defer stop()
-	o := takeParts(ctx, p, r, os.Stdout, os.Stderr)
+	o, err := takeParts(ctx, p, r, os.Stdout, os.Stderr)
 	if o.misuse != nil {
 		return usage(o.misuse)
 	}
 	fmt.Fprintln(os.Stderr, o)
+	if err != nil {
+		return unwritten(o, err)
+	}
+	sayWhyNot(ctx, o, c.Broker)
 	return o.exit()
 }
 
-func takeParts(ctx context.Context, p *client.Pipeline, r client.Request, out, notes io.Writer) outcome {
+// takeParts writes the parts as they come. Where they cannot be written it takes the
+// rest all the same: the request has an outcome, and werr says the other thing.
+func takeParts(ctx context.Context, p *client.Pipeline, r client.Request, out, notes io.Writer) (o outcome, werr error) {
 	start := time.Now()
 	for part, err := range p.Stream(ctx, r) {
 		if part.Restarted {
 			fmt.Fprintln(notes, "the reply starts again: what came so far is of no use")
 		}
 		for _, f := range part.Frames {
-			if _, werr := out.Write(f); werr != nil {
-				return outcome{misuse: fmt.Errorf("the reply could not be written: %w", werr)}
+			if werr == nil {
+				_, werr = out.Write(f)
 			}
 		}
 		if err != nil || part.Last {
-			return newOutcome(ctx, start, part.Reply, err)
+			return newOutcome(ctx, start, part.Reply, err), werr
 		}
 	}
-	return outcome{} // not reached: the last part or an error ends the sequence
+	return outcome{}, werr // not reached: the last part or an error ends the sequence
 }
 
 // A liner cuts what is written to it into lines and sends each, with its end,

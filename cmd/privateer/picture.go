@@ -32,7 +32,15 @@ func takePicture(ctx context.Context, a *adminapi.Client) (*picture, error) {
 	if p.Workers, err = a.Workers(ctx); err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(p.Services, func(a, b adminapi.Service) int { return cmp.Compare(b.OldestMS, a.OldestMS) })
+	ill := func(s *adminapi.Service) int {
+		if s.Hanging || s.Failing {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(p.Services, func(a, b adminapi.Service) int {
+		return cmp.Or(ill(&b)-ill(&a), cmp.Compare(b.OldestMS, a.OldestMS))
+	})
 	slices.SortStableFunc(p.Workers, func(a, b adminapi.Worker) int { return cmp.Compare(b.BusyMS, a.BusyMS) })
 	return p, nil
 }
@@ -75,12 +83,16 @@ func (p *picture) head() []string {
 	if s.Draining {
 		state = "draining"
 	}
+	lag := human(time.Duration(s.LoopLagMS * float64(time.Millisecond)))
+	if s.StoodStill() {
+		lag += ": this machine stood still"
+	}
 	up := human(time.Duration(s.UptimeMS) * time.Millisecond)
 	return []string{
 		oneLine(fmt.Sprintf("privateer %s at %s: %s, up %s, epoch %s", s.Version, p.target, state, up, s.Epoch)),
 		fmt.Sprintf("requests: %d open, %d queued, %d running, the oldest waits %s; %s", s.Open, s.Queued, s.Running,
 			ms(s.OldestMS), number(s.DeadLetters, "dead letter")),
 		fmt.Sprintf("workers: %d, %d lost so far, %d redelivered; loop %.0f%% busy, lag %s", s.Workers, s.WorkersLost, s.Redelivered,
-			100*s.Busy, human(time.Duration(s.LoopLagMS*float64(time.Millisecond)))),
+			100*s.Busy, lag),
 	}
 }

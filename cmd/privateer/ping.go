@@ -12,17 +12,19 @@ const pingTimeout = 3 * time.Second
 
 type pingCommand struct {
 	common
+	connects
 
-	Broker string `default:"tcp://127.0.0.1:5555" help:"Front endpoint of the broker."`
+	Broker string `default:"tcp://127.0.0.1:5555" shared:"PRIVATEER_BROKER" help:"Front endpoint of the broker."`
 }
 
 // Run asks the broker and prints one line of key=value pairs.
 func (c *pingCommand) Run() error {
 	cl, err := client.New(client.Config{
-		Brokers:  []string{c.Broker},
-		Timeout:  pingTimeout / 3,
-		Deadline: pingTimeout,
-		Logger:   c.logger(),
+		Brokers:   []string{c.Broker},
+		Transport: c.Transport,
+		Timeout:   pingTimeout / 3,
+		Deadline:  pingTimeout,
+		Logger:    c.logger(),
 	})
 	if err != nil {
 		return usage(asFlag(c, err))
@@ -38,7 +40,6 @@ func (c *pingCommand) Run() error {
 	if info.Draining {
 		state = "draining"
 	}
-	fmt.Printf("broker=%s state=%s epoch=%016x protocol=%d round_trip_ms=%.1f\n",
-		c.Broker, state, info.Epoch, info.Version, milliseconds(info.RoundTrip))
-	return nil
+	return toStdout(fmt.Sprintf("broker=%s state=%s epoch=%016x protocol=%d round_trip_ms=%.1f\n",
+		c.Broker, state, info.Epoch, info.Version, milliseconds(info.RoundTrip)))
 }

@@ -22,10 +22,11 @@ const bodyBytesMax = 64 << 20
 
 type requestCommand struct {
 	common
+	connects
 
-	Broker     []string       `sep:"none" default:"tcp://127.0.0.1:5555" help:"Front endpoint of a broker. May be given more than once: they are tried in turn."`
+	Broker     []string       `sep:"none" default:"tcp://127.0.0.1:5555" shared:"PRIVATEER_BROKER" help:"Front endpoint of a broker. May be given more than once: they are tried in turn."`
 	Timeout    duration       `default:"2.5s" help:"How long one try waits for its answer."`
-	Retries    countOrZero    `default:"3" help:"Further tries after the first, all under one id."`
+	Retries    countOrZero    `default:"3" help:"Further tries, all under one id, after one that has timed out or was refused. It is sent more often than that (sent=N): again after a broken connection, and every 10s while a broker has it."`
 	Deadline   duration       `default:"30s" help:"When the request is of no more use, wherever it is by then."`
 	ID         *requestID     `settings:"none" placeholder:"UUID" help:"Take up the request with this id again, after a restart: its reply, if it has run; the run, if it runs."`
 	AtMostOnce bool           `help:"Never start it a second time, whatever is lost."`
@@ -33,6 +34,7 @@ type requestCommand struct {
 	Priority   string         `default:"normal" enum:"low, normal, high" placeholder:"normal" help:"Its place among those that wait: ${enum}."`
 	Header     []header       `sep:"none" placeholder:"K=V" help:"A header for the handler. May be given more than once."`
 	Repeat     countOrZero    `default:"1" help:"How often to send it, each time under a new id. 0: until stopped. Then stdout has a line for each outcome and the totals, no replies."`
+	Quiet      bool           `help:"With --repeat: a line only for what did not end OK at its first attempt. The totals come all the same."`
 	Interval   durationOrZero `default:"0" help:"Wait between one outcome and the next request."`
 	Parts      bool           `help:"Take the reply in parts, and print each as it comes."`
 	JSON       bool           `help:"Print a JSON object for each outcome, the reply within, on a line of stdout."`
@@ -78,11 +80,12 @@ func (c *requestCommand) Run() error {
 
 func (c *requestCommand) config(log zerolog.Logger) client.Config {
 	cfg := client.Config{
-		Brokers:  c.Broker,
-		Timeout:  time.Duration(c.Timeout),
-		Retries:  int(c.Retries),
-		Deadline: time.Duration(c.Deadline),
-		Logger:   log,
+		Brokers:   c.Broker,
+		Transport: c.Transport,
+		Timeout:   time.Duration(c.Timeout),
+		Retries:   int(c.Retries),
+		Deadline:  time.Duration(c.Deadline),
+		Logger:    log,
 	}
 	if c.Retries == 0 {
 		cfg.Retries = -1 // there, 0 is the default
@@ -119,7 +122,10 @@ func (c *requestCommand) body(stdin *os.File) ([]byte, error) {
 			return nil, nil
 		}
 	}
-	b, err := io.ReadAll(io.LimitReader(stdin, bodyBytesMax+1))
+	b, err := readWithin(stdin, time.Duration(c.Deadline))
+	if errors.Is(err, errNoEnd) {
+		return nil, fmt.Errorf("the body on stdin has no end within --deadline (%s): give BODY, or close what writes to the pipe; </dev/null is an empty body", time.Duration(c.Deadline))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the body from stdin: %w", err)
 	}
@@ -127,6 +133,28 @@ func (c *requestCommand) body(stdin *os.File) ([]byte, error) {
 		return nil, fmt.Errorf("the body on stdin is over %d MiB", bodyBytesMax>>20)
 	}
 	return b, nil
+}
+
+var errNoEnd = errors.New("no end")
+
+// readWithin reads a body, unless its end does not come in time: then nobody wants
+// the reply any more.
+func readWithin(stdin io.Reader, most time.Duration) ([]byte, error) {
+	type read struct {
+		body []byte
+		err  error
+	}
+	done := make(chan read, 1)
+	go func() {
+		b, err := io.ReadAll(io.LimitReader(stdin, bodyBytesMax+1))
+		done <- read{b, err}
+	}()
+	select {
+	case r := <-done:
+		return r.body, r.err
+	case <-time.After(most):
+		return nil, errNoEnd
+	}
 }
 
 // once sends one request. A signal withdraws it.
@@ -139,15 +167,23 @@ func (c *requestCommand) once(cl *client.Client, r client.Request) error {
 	}
 	var err error
 	if c.JSON {
-		err = o.writeJSON(os.Stdout, true)
+		if err = o.writeJSON(os.Stdout, true); err != nil {
+			fmt.Fprintln(os.Stderr, o)
+		}
 	} else {
 		fmt.Fprintln(os.Stderr, o)
 		err = o.writeReply(os.Stdout, isatty.IsTerminal(os.Stdout.Fd()))
 	}
 	if err != nil {
-		return fmt.Errorf("%s, but the reply could not be written: %w", o.code, err)
+		return unwritten(o, err)
 	}
+	sayWhyNot(ctx, o, c.Broker)
 	return o.exit()
+}
+
+// unwritten is the error of a reply that came and could not be handed on.
+func unwritten(o outcome, err error) error {
+	return fmt.Errorf("%s, but the reply could not be written: %w", o.code, err)
 }
 
 // repeat sends the request again and again. The first signal lets the request
@@ -168,6 +204,9 @@ func (c *requestCommand) repeat(cl *client.Client, r client.Request) error {
 			return usage(o.misuse)
 		}
 		t.add(o)
+		if c.Quiet && o.code == protocol.OK && o.attempt <= 1 {
+			continue
+		}
 		if c.JSON {
 			_ = o.writeJSON(out, false) // Flush says it
 		} else {

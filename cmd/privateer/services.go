@@ -13,6 +13,13 @@ import (
 
 type servicesCommand struct{ adminFlags }
 
+// Help is the detailed help.
+func (*servicesCommand) Help() string {
+	return `OLDEST is how long the oldest in the queue has waited, LONGEST how long a worker has had what it has had for longest.
+
+STATE is empty where all is well, else: paused; no workers; hanging, a run lasts for more than ten times as long as 99 of 100 take, and 10 s (a minute, where few have ended yet); failing, of what ended in the last five minutes more than one in twenty did not end OK, three at least.`
+}
+
 // Run prints a line for each service.
 func (c *servicesCommand) Run() error {
 	return c.ask(func(ctx context.Context, a *adminapi.Client) error {
@@ -31,22 +38,20 @@ func (c *servicesCommand) Run() error {
 }
 
 func servicesTable(list []adminapi.Service) *table {
-	t := newTable("SERVICE", ">QUEUED", ">OLDEST", ">RUNNING", ">WORKERS", ">DONE", ">FAILED", "STATE")
+	t := newTable("SERVICE", "STATE", ">QUEUED", ">OLDEST", ">RUNNING", ">LONGEST", ">WORKERS", ">DONE", ">FAILED")
 	for i := range list {
 		s := &list[i]
-		state := ""
-		switch {
-		case s.Paused:
-			state = "paused"
-		case s.Workers == 0 && s.Queued > 0:
-			state = "no workers"
-		}
-		t.row(s.Name, s.Queued, ms(s.OldestMS), s.Running, s.Workers, s.Done, s.Failed, state)
+		t.row(s.Name, strings.Join(s.Troubles(), ", "), s.Queued, ms(s.OldestMS), s.Running, ms(s.RunMS), s.Workers, s.Done, s.Failed)
 	}
 	return t
 }
 
 type workersCommand struct{ adminFlags }
+
+// Help is the detailed help.
+func (*workersCommand) Help() string {
+	return `HOLDS is the id of what it was given first, for "privateer why ID" and "privateer cancel ID"; "privateer requests --state assigned" lists all of them.`
+}
 
 // Run prints a line for each worker.
 func (c *workersCommand) Run() error {
@@ -66,10 +71,17 @@ func (c *workersCommand) Run() error {
 }
 
 func workersTable(list []adminapi.Worker) *table {
-	t := newTable("WORKER", "STATE", ">BUSY", ">RUNNING", ">CREDIT", ">SEEN", "DIALECT", "SERVICES")
+	t := newTable("WORKER", "STATE", ">BUSY", ">RUNNING", ">CREDIT", ">SEEN", "DIALECT", "SERVICES", "HOLDS")
 	for i := range list {
 		k := &list[i]
-		t.row(k.Worker, k.State, ms(k.BusyMS), k.Running, k.Credit, ms(k.SeenMS), k.Dialect, strings.Join(k.Services, ","))
+		holds := ""
+		if len(k.Requests) > 0 {
+			holds = k.Requests[0] // the oldest
+		}
+		if k.Running > 1 {
+			holds += fmt.Sprintf(" and %d more", k.Running-1)
+		}
+		t.row(k.Worker, k.State, ms(k.BusyMS), k.Running, k.Credit, ms(k.SeenMS), k.Dialect, strings.Join(k.Services, ","), holds)
 	}
 	return t
 }

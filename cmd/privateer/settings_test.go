@@ -95,8 +95,12 @@ func samples(t *testing.T, flag *kong.Flag) [3]string {
 		return [3]string{"true", "false", "true"}
 	case duration, durationOrZero, limitTime:
 		return [3]string{"11s", "12s", "13s"}
-	case count, countOrZero, limit:
+	case serviceName:
+		return [3]string{"one", "two", "three"}
+	case count, countOrZero, limit, percent, pageSize:
 		return [3]string{"11", "12", "13"}
+	case fileMode:
+		return [3]string{"0600", "0640", "0660"}
 	case size:
 		return [3]string{"11KiB", "12KiB", "13KiB"}
 	default:
@@ -146,6 +150,49 @@ func TestPrecedence(t *testing.T) {
 			t.Errorf("samples %v do not differ", texts)
 		}
 	})
+}
+
+// TestShared: the variables that several commands read come after the command's own
+// one and before the file; and each command that asks there has them.
+func TestShared(t *testing.T) {
+	have := map[string][]string{}
+	eachFlag(t, func(t *testing.T, command string, flag *kong.Flag) {
+		if shared := settings.Shared(flag); shared != "" {
+			have[shared] = append(have[shared], command)
+		} else if command != "broker" && command != "conformance" && (flag.Name == "admin" || flag.Name == "token-file" || flag.Name == "broker") {
+			t.Errorf("it shares no variable")
+		}
+	})
+	if len(have["PRIVATEER_ADMIN"]) != 12 || len(have["PRIVATEER_TOKEN_FILE"]) != 12 || len(have["PRIVATEER_BROKER"]) != 3 || len(have["PRIVATEER_BACKEND"]) != 2 {
+		t.Errorf("shared by: %v", have)
+	}
+	config := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(config, []byte("why: {admin: \"file:1\"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		environ       []string
+		command, flag string
+		args          []string
+		want          any
+	}{
+		{[]string{"PRIVATEER_ADMIN=shared:1"}, "why", "admin", nil, "shared:1"},
+		{[]string{"PRIVATEER_ADMIN=shared:1"}, "why", "admin", []string{"--config", config}, "shared:1"},
+		{[]string{"PRIVATEER_ADMIN="}, "why", "admin", []string{"--config", config}, "file:1"},
+		{[]string{"PRIVATEER_ADMIN=shared:1", "PRIVATEER_WHY_ADMIN=own:1"}, "why", "admin", nil, "own:1"},
+		{[]string{"PRIVATEER_ADMIN=shared:1", "PRIVATEER_WHY_ADMIN=own:1"}, "why", "admin", []string{"--admin", "given:1"}, "given:1"},
+		{[]string{"PRIVATEER_ADMIN=shared:1"}, "broker", "admin", nil, ""}, // it does not ask there, it listens
+		{[]string{"PRIVATEER_TOKEN_FILE=token"}, "dead", "token-file", nil, "token"},
+		{[]string{"PRIVATEER_BROKER=tcp://a:1,tcp://b:2"}, "request", "broker", nil, []string{"tcp://a:1", "tcp://b:2"}},
+		{[]string{"PRIVATEER_BROKER=tcp://a:1,tcp://b:2"}, "ping", "broker", nil, "tcp://a:1"},
+		{[]string{"PRIVATEER_BROKER=tcp://a:1"}, "worker", "broker", nil, []string{"tcp://127.0.0.1:5556"}},
+		{[]string{"PRIVATEER_BACKEND=tcp://a:1"}, "worker", "broker", nil, []string{"tcp://a:1"}},
+		{[]string{"PRIVATEER_BACKEND=tcp://a:1"}, "bench", "backend", nil, []string{"tcp://a:1"}},
+	} {
+		if got := parse(t, c.environ, c.command, c.flag, c.args...); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s --%s %v with %v: got %v, want %v", c.command, c.flag, c.args, c.environ, got, c.want)
+		}
+	}
 }
 
 // defaultOf is the value that a flag's default tag stands for.

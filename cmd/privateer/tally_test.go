@@ -61,9 +61,9 @@ func TestWorst(t *testing.T) {
 // TestOutcomeIsOneLine: a message from far away can neither break the line nor
 // steer the terminal.
 func TestOutcomeIsOneLine(t *testing.T) {
-	o := outcome{code: protocol.Failed, certainty: protocol.Ran, attempt: 1, tries: 2, took: 1234 * time.Microsecond,
+	o := outcome{code: protocol.Failed, certainty: protocol.Ran, attempt: 1, sent: 2, took: 1234 * time.Microsecond,
 		handlerCode: "E1\n", message: "first\nsecond\x1b[2J"}
-	want := `FAILED ran attempt=1 tries=2 ms=1.2 code="E1\n" message: first; second [2J`
+	want := `FAILED ran attempt=1 sent=2 ms=1.2 code="E1\n" message: first; second [2J`
 	if got := o.String(); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

@@ -33,7 +33,7 @@ type topCommand struct {
 
 // Help is the detailed help.
 func (*topCommand) Help() string {
-	return `Services are sorted by how long their oldest request has waited, workers by how long they have been busy, so that what needs a look is above. "q" or Ctrl-C ends it.
+	return `Services that hang or fail are first (see "privateer services --help"), the others sorted by how long their oldest request has waited, workers by how long they have been busy, so that what needs a look is above. "q" or Ctrl-C ends it.
 
 --json prints one picture as an object of the API's status, services and workers.`
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ type (
 	size           int64         // bytes, above 0
 	count          int           // above 0
 	countOrZero    int           // the help text says what 0 means
+	pageSize       int           // 1 to pageMax
 	requestID      protocol.ID
 	header         struct{ key, value string }
 )
@@ -87,6 +89,19 @@ func (c *countOrZero) UnmarshalText(text []byte) error {
 	return err
 }
 
+// pageMax is how many the admin API lists at a time.
+const pageMax = 1000
+
+// UnmarshalText reads a whole number from 1 to pageMax.
+func (p *pageSize) UnmarshalText(text []byte) error {
+	n, err := parseCount(string(text))
+	if err == nil && (n == 0 || n > pageMax) {
+		err = fmt.Errorf("must be 1 to %d", pageMax)
+	}
+	*p = pageSize(n)
+	return err
+}
+
 func parseCount(s string) (int, error) {
 	n, err := strconv.ParseInt(s, 10, 32)
 	switch {
@@ -120,12 +135,15 @@ func (h *header) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// UnmarshalJSON reads KEY=VALUE: kong hands lists from a file or the
-// environment on as JSON.
-func (h *header) UnmarshalJSON(text []byte) error {
-	s, err := strconv.Unquote(string(text))
-	if err != nil {
-		s = strings.Trim(string(text), `"`)
+// fileMode is permissions, in octal digits.
+type fileMode os.FileMode
+
+// UnmarshalText reads permissions: 0660.
+func (m *fileMode) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 8, 32)
+	if err != nil || n == 0 || n > 0o777 {
+		return errors.New("want permissions in octal digits, as 0660")
 	}
-	return h.UnmarshalText([]byte(s))
+	*m = fileMode(n)
+	return nil
 }

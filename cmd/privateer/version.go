@@ -1,13 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"os"
 	"runtime"
 	"runtime/debug"
 
-	"github.com/privateer-mq/privateer/internal/link/zmqlink"
+	"github.com/privateer-mq/privateer/internal/link/transport"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -34,18 +34,21 @@ type about struct {
 func (c *versionCommand) Run() error {
 	a := thisBinary()
 	if c.JSON {
-		return json.NewEncoder(os.Stdout).Encode(a)
+		text, err := json.Marshal(a)
+		if err != nil {
+			return err
+		}
+		return toStdout(string(text) + "\n")
 	}
-	fmt.Printf("privateer %s (commit %s)\n%s %s, libzmq %s, protocol PRV%d\n",
-		a.Version, a.Commit, a.Go, a.Platform, a.Libzmq, a.Protocol)
-	return nil
+	return toStdout(fmt.Sprintf("privateer %s (commit %s)\n%s %s, libzmq %s, protocol PRV%d\n",
+		a.Version, a.Commit, a.Go, a.Platform, cmp.Or(a.Libzmq, "not built in"), a.Protocol))
 }
 
 // thisBinary takes what the linker was told, else what Go recorded.
 func thisBinary() about {
 	a := about{
 		Version: version, Commit: commit, Go: runtime.Version(),
-		Platform: runtime.GOOS + "/" + runtime.GOARCH, Libzmq: zmqlink.Version(), Protocol: protocol.Version,
+		Platform: runtime.GOOS + "/" + runtime.GOARCH, Libzmq: transport.Version(transport.LibZMQ), Protocol: protocol.Version,
 	}
 	info, ok := debug.ReadBuildInfo()
 	if ok && a.Version == "" {

@@ -22,7 +22,7 @@ var commit = "unknown"
 // errInvalid says that a run was played and is not valid. It has been printed.
 var errInvalid = errors.New("not valid")
 
-// commands are what the first argument can be. The last three are the
+// commands are what the first argument can be. The last four are the
 // processes that a run starts.
 var commands = map[string]func(ctx context.Context, args []string) error{
 	"run":    runCommand,
@@ -31,6 +31,8 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"broker": brokerRole,
 	"worker": workerRole,
 	"client": clientRole,
+
+	"attacker": attackerRole,
 }
 
 func main() {

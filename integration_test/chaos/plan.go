@@ -61,6 +61,9 @@ const restartTime = 300 * time.Millisecond
 // ones for the same seed. They end after duration, or, if kills is not 0, with
 // that many kills.
 func (s *scenario) plan(seed uint64, duration time.Duration, kills, workers, clients int) (strikes []strike) {
+	if len(s.moves) == 0 {
+		return nil
+	}
 	name := fnv.New64a()
 	name.Write([]byte(s.name))
 	random := rand.New(rand.NewPCG(seed, name.Sum64()))

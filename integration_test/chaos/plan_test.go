@@ -17,7 +17,7 @@ func TestPlanIsSeeded(t *testing.T) {
 		if again := s.plan(5, time.Minute, 0, 4, 4); !slices.Equal(first, again) {
 			t.Errorf("%s: two plans of one seed differ", s.name)
 		}
-		if other := s.plan(6, time.Minute, 0, 4, 4); slices.Equal(first, other) {
+		if other := s.plan(6, time.Minute, 0, 4, 4); len(s.moves) > 0 && slices.Equal(first, other) {
 			t.Errorf("%s: two seeds give one plan", s.name)
 		}
 	}

@@ -70,18 +70,26 @@ func brokerRole(ctx context.Context, args []string) error {
 	heartbeat := r.flags.Duration("heartbeat", time.Second, "heartbeat")
 	window := r.flags.Duration("window", 8*time.Second, "recovery window")
 	drain := r.flags.Duration("drain", 10*time.Second, "drain time-out")
+	counts := r.flags.Bool("count", false, "write down whom the bounds of connections have met")
 	if err := r.open(ctx, args); err != nil {
 		return err
 	}
-	b, err := broker.New(broker.Config{
+	cfg := broker.Config{
 		Frontends: []string{*front}, Backends: []string{*back}, Heartbeat: *heartbeat, Liveness: liveness,
 		RecoveryWindow: *window, DrainTimeout: *drain, MaxAttempts: lostWorkersMax, Logger: r.log,
-	})
+	}
+	if *counts {
+		cfg.Admin = "127.0.0.1:0"
+	}
+	b, err := broker.New(cfg)
 	if err != nil {
 		return err
 	}
 	go func() {
 		<-b.Ready()
+		if *counts {
+			go count(ctx, r.history, "http://"+b.AdminAddr()+"/metrics")
+		}
 		r.history.Add(history.Event{Kind: history.Ready})
 		fmt.Println(sayReady)
 	}()

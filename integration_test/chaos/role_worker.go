@@ -10,7 +10,13 @@ import (
 	"github.com/privateer-mq/privateer/worker"
 )
 
-const service = "digest"
+const (
+	service = "digest"
+	// bulk answers with bulkBytes, and nobody writes anything down: it is asked by
+	// those who do not read.
+	bulk      = "bulk"
+	bulkBytes = 64 << 10
+)
 
 // workerConcurrency is how many requests a worker process works on at a time.
 const workerConcurrency = 8
@@ -25,7 +31,7 @@ func workerRole(ctx context.Context, args []string) error {
 		return err
 	}
 	w, err := worker.New(worker.Config{
-		Brokers: []string{*endpoint}, Services: []string{service}, Concurrency: workerConcurrency,
+		Brokers: []string{*endpoint}, Services: []string{service, bulk}, Concurrency: workerConcurrency,
 		DrainTimeout: *drain, Logger: r.log,
 	}, worker.HandlerFunc(r.handle))
 	if err != nil {
@@ -46,6 +52,9 @@ func workerRole(ctx context.Context, args []string) error {
 
 // handle is one run.
 func (r *role) handle(ctx context.Context, q *worker.Request) ([]byte, error) {
+	if q.Service == bulk {
+		return make([]byte, bulkBytes), nil
+	}
 	o, err := decode(q.Body())
 	if err != nil {
 		return nil, err

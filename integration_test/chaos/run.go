@@ -142,6 +142,7 @@ type runner struct {
 	fail     context.CancelCauseFunc // breaks the run off
 
 	broker           *slot
+	endpoints        []string // flags that name the broker's
 	workers, clients []*slot
 
 	mu   sync.Mutex
@@ -161,8 +162,15 @@ func play(ctx context.Context, s *scenario, cfg config, dir string) (err error) 
 	defer r.history.Close()
 	ctx, r.fail = context.WithCancelCause(ctx)
 	defer r.fail(nil)
-	r.history.Add(history.Event{Kind: history.Setup, Setup: &history.Parameters{Scenario: s.name, Seed: cfg.seed, Commit: commit,
-		Race: raceDetector, Heartbeat: s.heartbeat, Liveness: liveness, Window: s.window}})
+	setup := history.Parameters{Scenario: s.name, Seed: cfg.seed, Commit: commit,
+		Race: raceDetector, Heartbeat: s.heartbeat, Liveness: liveness, Window: s.window}
+	if s.attacked {
+		setup.Within, setup.Met = attackedTime, attacksMet
+		if !raceDetector {
+			setup.MemoryMax = attackedMemory
+		}
+	}
+	r.history.Add(history.Event{Kind: history.Setup, Setup: &setup})
 	if err := r.furnish(); err != nil {
 		return err
 	}
@@ -201,7 +209,11 @@ func (r *runner) phases(ctx context.Context) error {
 		return err
 	}
 	sleep(ctx, firstTime)
-	if err := r.strikeAll(ctx); err != nil {
+	harm := func() error { return r.strikeAll(ctx) }
+	if r.scenario.attacked {
+		harm = func() error { return r.attack(ctx, func() error { return r.strikeAll(ctx) }) }
+	}
+	if err := harm(); err != nil {
 		return err
 	}
 	r.phase(history.PhaseQuiet)

@@ -18,6 +18,7 @@ type scenario struct {
 	// they are short, so that a short run sees silence judged.
 	heartbeat, window time.Duration
 	proxied           bool // clients and workers come through the proxy
+	attacked          bool // there is an attacker
 
 	moves []move
 	// The pause before a fault is drawn between these two. After every group
@@ -115,6 +116,27 @@ var scenarios = []scenario{
 		),
 		pauseMin: 200 * ms, pauseMax: 1500 * ms, group: 12, calm: 10 * time.Second,
 	},
+	{
+		name: "hostile", text: "messages without an end, half handshakes, peers that never read, garbage; the broker's memory, its counters and the replies in time are looked at",
+		heartbeat: defaultHeartbeat, window: defaultWindow, attacked: true,
+	},
+}
+
+// What an attacked broker must hold to.
+const (
+	attackedMemory = 256 << 20 // bytes; not with the race detector, which takes several times as much
+	attackedTime   = 1500 * ms // within which 95 of 100 replies come: a handler takes up to a second
+)
+
+// attacksMet are the attacks, each with the counter of the broker that must have
+// met it. (A message that never ends, in frames with bytes, is met by what all such
+// messages take together, before it is as long as one may be.)
+var attacksMet = map[string]string{
+	"messages of a million empty frames":     "cut long_message",
+	"messages without an end":                "cut unfinished",
+	"clients that do not read":               "full",
+	"many clients that do not read":          "cut slow",
+	"handshakes that are begun and not done": "cut late_handshake",
 }
 
 // linkMoves are what is done to links, for up to last.

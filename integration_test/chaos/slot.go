@@ -150,9 +150,10 @@ func (r *runner) furnish() error {
 		return err
 	}
 	sc := r.scenario
+	r.endpoints = []string{"-front", "tcp://" + front, "-back", "tcp://" + back}
 	r.broker = &slot{runner: r, name: "broker", args: func(int) []string {
-		return []string{"broker", "-front", "tcp://" + front, "-back", "tcp://" + back, "-drain", brokerDrain.String(),
-			"-heartbeat", sc.heartbeat.String(), "-window", sc.window.String()}
+		return append(append([]string{"broker"}, r.endpoints...), "-drain", brokerDrain.String(),
+			"-heartbeat", sc.heartbeat.String(), "-window", sc.window.String(), "-count="+strconv.FormatBool(sc.attacked))
 	}}
 	for i := range r.cfg.workers {
 		s, address, err := r.peer(fmt.Sprintf("worker-%d", i+1), back, uint64(i))

@@ -1,5 +1,5 @@
 // Package adminapi is the JSON of a broker's admin listener: what package broker
-// answers, the command line asks, and the web page draws. docs/openapi.json
+// answers, the command line asks, and the web page draws. openapi.json
 // describes it; a test holds the two together.
 //
 // Times are whole milliseconds; "ago" and "age" count back from now. Ids of
@@ -46,6 +46,10 @@ type Status struct {
 	Busy        float64           `json:"busy"`        // part of the last ten seconds, 0 to 1
 }
 
+// StoodStill reports whether the loop was held up while it had little to do: then it
+// was not the broker that was slow, but its machine that did not let it run.
+func (s *Status) StoodStill() bool { return s.LoopLagMS >= 100 && s.Busy < 0.5 }
+
 // A Service is one service and its queue.
 type Service struct {
 	Name     string `json:"name"`
@@ -56,6 +60,30 @@ type Service struct {
 	Paused   bool   `json:"paused"`
 	Done     uint64 `json:"done"` // requests ended, of any outcome
 	Failed   uint64 `json:"failed"`
+
+	RunMS       int64  `json:"run_ms"`     // how long a worker has had what it has had for longest; 0: nothing runs
+	RunID       string `json:"run_id"`     // ... its id
+	RunWorker   string `json:"run_worker"` // ... and its worker
+	RunP99MS    int64  `json:"run_p99_ms"` // what 99 of 100 runs did not exceed, to within a factor of 2; 0: too few have ended
+	HangAfterMS int64  `json:"hang_after_ms"`
+	Hanging     bool   `json:"hanging"` // run_ms is above hang_after_ms
+
+	RecentDone   int  `json:"recent_done"`   // ended in the last five minutes, those aside that were cancelled
+	RecentFailed int  `json:"recent_failed"` // ... with another outcome than OK
+	Failing      bool `json:"failing"`       // three of them or more, and more than one in twenty
+}
+
+// Troubles says in a few words what is wrong with a service; empty: nothing.
+func (s *Service) Troubles() (list []string) {
+	for _, t := range []struct {
+		is   bool
+		word string
+	}{{s.Paused, "paused"}, {!s.Paused && s.Workers == 0 && s.Queued > 0, "no workers"}, {s.Hanging, "hanging"}, {s.Failing, "failing"}} {
+		if t.is {
+			list = append(list, t.word)
+		}
+	}
+	return list
 }
 
 // A Worker is one registered worker.
@@ -66,8 +94,41 @@ type Worker struct {
 	Services []string `json:"services"`
 	Credit   int      `json:"credit"`
 	Running  int      `json:"running"`
-	BusyMS   int64    `json:"busy_ms"` // since it was given the oldest that it holds; 0: it holds none
-	SeenMS   int64    `json:"seen_ms"` // since its last message
+	BusyMS   int64    `json:"busy_ms"`  // since it was given the oldest that it holds; 0: it holds none
+	SeenMS   int64    `json:"seen_ms"`  // since its last message
+	Requests []string `json:"requests"` // ids of what it holds, at most 8: what it was given first comes first
+}
+
+// Requests are open requests, the oldest first, at most 1,000.
+type Requests struct {
+	Requests []Request `json:"requests"`
+	More     bool      `json:"more"` // there are others, or there may be: ask for one service or state
+}
+
+// A Request is one that has no outcome yet.
+type Request struct {
+	ID      string `json:"id"`
+	Service string `json:"service"` // may be empty, while only a worker has named it
+	State   string `json:"state"`   // one of RequestStates
+	AgeMS   int64  `json:"age_ms"`  // since it was accepted
+	LeftMS  int64  `json:"left_ms"` // of its deadline
+	Attempt int    `json:"attempt"` // 0: it was never handed out
+	Worker  string `json:"worker"`  // that holds it; empty: none
+	HeldMS  int64  `json:"held_ms"` // since its worker has it
+	Started bool   `json:"started"` // ... and has said that it runs
+	Clients int    `json:"clients"` // that wait for it
+}
+
+// RequestStates are the states of open requests.
+const RequestStates = "queued, backoff, waiting, assigned, kept or orphan"
+
+// IsRequestState reports whether a word is one of them.
+func IsRequestState(word string) bool {
+	switch word {
+	case "queued", "backoff", "waiting", "assigned", "kept", "orphan":
+		return true
+	}
+	return false
 }
 
 // A Why is the story of one request: where it is, why it is not done, and what

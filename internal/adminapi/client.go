@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -43,10 +44,8 @@ func New(target, token string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := range len(token) {
-		if token[i] <= ' ' || token[i] > '~' {
-			return nil, fmt.Errorf("the token has a space or a character that is not ASCII at %d: it must be one word", i+1)
-		}
+	if err := checkToken(token); err != nil {
+		return nil, err
 	}
 	return &Client{Timeout: DefaultTimeout, target: target, base: base, token: token,
 		http: &http.Client{Transport: transport(strings.HasPrefix(base, "https:")), CheckRedirect: noRedirect}, answerMax: answerBytesMax}, nil
@@ -93,6 +92,35 @@ func (c *Client) Workers(ctx context.Context) (list []Worker, err error) {
 	return list, c.get(ctx, "/workers", &list)
 }
 
+// A RequestFilter says which open requests are meant; its zero value means all.
+type RequestFilter struct {
+	Service, State string
+	OlderThan      time.Duration
+	Limit          int // 0: as many as an answer has, 1,000
+}
+
+// Requests lists the open requests, the oldest first.
+func (c *Client) Requests(ctx context.Context, f RequestFilter) (r Requests, err error) {
+	v := url.Values{}
+	if f.Service != "" {
+		v.Set("service", f.Service)
+	}
+	if f.State != "" {
+		v.Set("state", f.State)
+	}
+	if f.OlderThan > 0 {
+		v.Set("older_than_ms", strconv.FormatInt(f.OlderThan.Milliseconds(), 10))
+	}
+	if f.Limit > 0 {
+		v.Set("limit", strconv.Itoa(f.Limit))
+	}
+	path := "/requests"
+	if len(v) > 0 {
+		path += "?" + v.Encode()
+	}
+	return r, c.get(ctx, path, &r)
+}
+
 // Why asks for the story of one request.
 func (c *Client) Why(ctx context.Context, id string) (w Why, err error) {
 	return w, c.get(ctx, "/requests/"+url.PathEscape(id), &w)
@@ -104,7 +132,7 @@ func (c *Client) Cancel(ctx context.Context, id string) error {
 }
 
 // Failures lists the last requests that ended with another code than OK, newest
-// first.
+// first: of each service and code the last 16.
 func (c *Client) Failures(ctx context.Context) (list []Failure, err error) {
 	return list, c.get(ctx, "/failures", &list)
 }

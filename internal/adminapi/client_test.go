@@ -86,6 +86,11 @@ func TestRoutes(t *testing.T) {
 		{"POST /services/a/resume", 204, "", func(c *Client) (any, error) { return nil, c.Resume(ctx, "a") }, "", ""},
 		{"GET /workers", 200, `[{"worker":"w"}]`, func(c *Client) (any, error) { l, err := c.Workers(ctx); return l[0].Worker, err }, `"w"`, ""},
 		{"GET /requests/" + id, 200, `{"answer":"so."}`, func(c *Client) (any, error) { w, err := c.Why(ctx, id); return w.Answer, err }, `"so."`, ""},
+		{"GET /requests", 200, `{"requests":[{"id":"i"}],"more":true}`, func(c *Client) (any, error) { r, err := c.Requests(ctx, RequestFilter{}); return r.Requests[0].ID, err }, `"i"`, ""},
+		{"GET /requests?limit=7&older_than_ms=2500&service=a+%26b&state=queued", 200, `{"requests":[]}`, func(c *Client) (any, error) {
+			r, err := c.Requests(ctx, RequestFilter{Service: "a &b", State: "queued", OlderThan: 2500 * time.Millisecond, Limit: 7})
+			return r.More, err
+		}, `false`, ""},
 		{"POST /requests/" + id + "/cancel", 204, "", func(c *Client) (any, error) { return nil, c.Cancel(ctx, id) }, "", ""},
 		{"GET /failures", 200, `[{"id":"i"}]`, func(c *Client) (any, error) { l, err := c.Failures(ctx); return l[0].ID, err }, `"i"`, ""},
 		{"GET /dead", 200, `[{"id":"i"}]`, func(c *Client) (any, error) { l, err := c.DeadLetters(ctx); return l[0].ID, err }, `"i"`, ""},

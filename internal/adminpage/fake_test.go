@@ -1,6 +1,7 @@
 package adminpage
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -36,6 +37,7 @@ type fake struct {
 	workers  []adminapi.Worker
 	failures []adminapi.Failure
 	dead     []adminapi.DeadLetter
+	open     adminapi.Requests
 	stories  map[string]adminapi.Why
 	token    string // if any, it must be in each call
 	gone     bool   // hangs up on whoever calls
@@ -89,6 +91,20 @@ func newFake(t *testing.T) *fake {
 	get("/workers", func(*http.Request) any { return f.workers })
 	get("/failures", func(*http.Request) any { return f.failures })
 	get("/dead", func(*http.Request) any { return f.dead })
+	get("/dead/{id}", func(r *http.Request) any {
+		for _, d := range f.dead {
+			if d.ID == r.PathValue("id") {
+				d.Frames = []string{base64.StdEncoding.EncodeToString([]byte(hostile + "\n\u202egnp")), "AAH/", ""}
+				return d
+			}
+		}
+		return nil
+	})
+	get("/requests", func(*http.Request) any { return f.open })
+	change("POST", "/requests/{id}/cancel", func(r *http.Request) any {
+		f.open.Requests = slices.DeleteFunc(f.open.Requests, func(o adminapi.Request) bool { return o.ID == r.PathValue("id") })
+		return http.NoBody
+	})
 	get("/requests/{id}", func(r *http.Request) any {
 		if why, ok := f.stories[r.PathValue("id")]; ok {
 			return why
@@ -154,9 +170,11 @@ func (f *fake) bury(id string) {
 func (f *fake) fill() {
 	f.services = []adminapi.Service{
 		{Name: hostile, Queued: 31, OldestMS: 700, Running: 2, Workers: 2, Done: 91, Failed: 1},
-		{Name: "mail/outbox", Queued: 9, OldestMS: 42_000, Workers: 2, Paused: true, Done: 5120, Failed: 12},
+		{Name: "mail/outbox", Queued: 9, OldestMS: 42_000, Workers: 2, Paused: true, Done: 5120, Failed: 12,
+			RecentDone: 61, RecentFailed: 60, Failing: true},
 		{Name: "resize", Queued: 412, OldestMS: 191_000, Done: 88_041, Failed: 97},
-		{Name: "sum", Running: 3, Workers: 4, Done: 1_204_377},
+		{Name: "sum", Running: 3, Workers: 4, Done: 1_204_377,
+			RunMS: 420_000, RunID: id(13), RunWorker: "a1b2c3d4e5f60718", RunP99MS: 16, HangAfterMS: 10_000, Hanging: true},
 	}
 	f.workers = []adminapi.Worker{
 		{Worker: "a1b2c3d4e5f60718", Dialect: "PRV1", State: "up", Services: []string{"sum", hostile}, Credit: 2, Running: 2, BusyMS: 73_000, SeenMS: 310},
@@ -174,6 +192,10 @@ func (f *fake) fill() {
 			Workers: []string{"00000000000000fc", "00000000000000fd", "00000000000000fe"}, Since: ago(31 * time.Minute), AgeMS: 31 * 60_000, Bytes: 18_730},
 		{ID: id(6), Service: hostile, Code: "FAILED", Reason: hostile, Attempts: 5, Since: ago(4 * time.Minute), AgeMS: 4 * 60_000, Bytes: 512},
 	}
+	f.open = adminapi.Requests{More: true, Requests: []adminapi.Request{
+		{ID: id(11), Service: hostile, State: "assigned", AgeMS: 423_000, LeftMS: 60_000, Attempt: 1, Worker: "a1b2c3d4e5f60718", HeldMS: 422_000, Started: true, Clients: 1},
+		{ID: id(12), Service: "resize", State: "queued", AgeMS: 191_000, LeftMS: 9_000, Clients: 1},
+	}}
 	f.status = adminapi.Status{Version: "v0.9.0", Commit: "abcdef0", Epoch: "7f3a9c0e11d2b456", Started: started, UptimeMS: upMS,
 		Open: 430, Queued: 422, Running: 5, OldestMS: 191_000, Workers: 3, Services: 4, DeadLetters: len(f.dead), IDs: 1900,
 		Outcomes: map[string]uint64{"OK": 1_297_500, "EXPIRED": 97, "FAILED": 13}, LoopLagMS: 1.4, Busy: 0.12}
@@ -209,6 +231,10 @@ func (f *fake) load() {
 	for i := range 60 {
 		f.dead = append(f.dead, adminapi.DeadLetter{ID: id(2000 + i), Service: f.services[i].Name, Code: "WORKER_LOST", Reason: "lost 3 workers", Attempts: 3,
 			Workers: []string{"00000000000000fc", "00000000000000fd", "00000000000000fe"}, AgeMS: int64(60-i) * 61_000, Bytes: 1000 * i * i})
+	}
+	f.open.Requests = nil
+	for i := range 200 {
+		f.open.Requests = append(f.open.Requests, adminapi.Request{ID: id(3000 + i), Service: f.services[i%120].Name, State: "queued", AgeMS: int64(200-i) * 90, LeftMS: 30_000, Clients: 1})
 	}
 	f.status.Queued, f.status.Open, f.status.OldestMS, f.status.Workers, f.status.Services, f.status.DeadLetters = 49_980, 50_410, 37_009, 400, 120, 60
 	f.status.LoopLagMS, f.status.Busy, f.status.Draining = 240, 0.97, true

@@ -90,14 +90,16 @@ func TestSections(t *testing.T) {
 	p.wantText("#age", "Live")
 	p.wantText("#status", "430", "422", "3 min 11 s", "1 ms", "12 %", "2 h 12 min", "Draining\nno")
 	p.wantText("#look", "resize has no worker: 412 queued, the oldest for 3 min 11 s.", "mail/outbox is paused: 9 queued",
-		"1 worker has gone silent.", "2 failed in the last minute.", "2 dead letters wait for a decision.")
-	p.wantText("#services", "Services 4", "88,041", "no worker", "paused", "42 s")
+		"1 worker has gone silent.", "Failed in the last minute: 2 × resize: EXPIRED.",
+		"sum hangs: worker a1b2c3d4e5f60718 has had "+id(13)+" for 7 min.", "mail/outbox fails: 60 of 61 in the last 5 minutes did not end OK.", "2 dead letters wait for a decision.")
+	p.wantText("#services", "Services 4", "88,041", "no worker", "paused", "hanging", "7 min", "42 s")
 	p.wantText("#workers", "Workers 3", "00000000000000ff", "suspected", "1 min 13 s", "7.4 s ago", "MDP 0.2")
 	p.wantText("#failures", "2 × resize: EXPIRED", "12 s ago", "its deadline passed while it waited in the queue")
+	p.wantText("#open", id(11), "runs", "7 min 3 s", "a1b2c3d4e5f60718", id(12), "queued", "The oldest 2 of 430")
 	p.wantText("#dead", "31 min ago", "lost 3 workers", "00000000000000fc", "18 KiB")
 	p.wantText(".charts", "requests per second", "minutes", "−5", "now")
 	order := eval[[]string](p, `[...document.querySelectorAll("#services tbody th")].map((th) => th.textContent)`)
-	if want := []string{"resize", "mail/outbox", hostile, "sum"}; !slices.Equal(order, want) {
+	if want := []string{"mail/outbox", "sum", "resize", hostile}; !slices.Equal(order, want) {
 		t.Errorf("services in the order %q, want %q", order, want)
 	}
 	if !eval[bool](p, `[...document.querySelectorAll("thead th")].every((th) => th.scope === "col") &&
@@ -106,6 +108,11 @@ func TestSections(t *testing.T) {
 	}
 	f.with(func() { f.status.Draining = true })
 	p.until(`document.querySelector("#look").innerText.includes("The broker is draining")`)
+	// A loop that is late with little to do was not let run.
+	f.with(func() { f.status.LoopLagMS = 700 })
+	p.until(`document.querySelector("#look").innerText.includes("The broker's machine stood still for 700 ms")`)
+	f.with(func() { f.status.Busy = 0.9 })
+	p.until(`document.querySelector("#look").innerText.includes("The broker itself is slow: its loop lags by 700 ms.")`)
 	p.picture("wide", true)
 	p.clean()
 }
@@ -117,13 +124,13 @@ func TestHostileNames(t *testing.T) {
 	f.status.Version, f.services[3].Name = hostile, "sum\u202e\u200bgnp"
 	p := opened(t, f, look{path: "/#why=" + id(1)})
 	p.until(`document.querySelector("#why-answer").innerText.includes("It expired")`)
-	for _, where := range []string{"#which", "#services", "#workers", "#failures", "#dead", "#why-answer", "#why-facts", "#request tbody"} {
+	for _, where := range []string{"#which", "#services", "#workers", "#open", "#failures", "#dead", "#why-answer", "#why-facts", "#request tbody"} {
 		p.wantText(where, hostile)
 	}
 	p.wantText("#services", `sum\u{202e}\u{200b}gnp`)
 	f.with(func() { f.services[0].Paused = true })
 	p.until(`document.querySelector("#look").innerText.includes("window.owned=1")`)
-	p.click("#services tbody tr:nth-child(3) button")
+	p.click("#services tbody tr:nth-child(4) button")
 	p.until(`document.querySelector("#notes").offsetHeight > 0 && document.querySelector("#notes").innerText.includes("window.owned=1")`)
 	if n := eval[int](p, `document.querySelectorAll("main img, #notes img, script:not([type])").length`); n != 0 {
 		t.Errorf("%d elements were made of a name", n)
@@ -145,10 +152,14 @@ func TestActions(t *testing.T) {
 	}
 	step(`[aria-label="Pause sum"]`, `document.querySelector('[aria-label="Resume sum"]')`)
 	step(`[aria-label="Resume mail/outbox"]`, `document.querySelector('[aria-label="Pause mail/outbox"]')`)
-	step(`#services tbody tr:nth-child(3) button`, `document.querySelectorAll("#notes li").length === 3`)
+	step(`#services tbody tr:nth-child(4) button`, `document.querySelectorAll("#notes li").length === 3`)
 	step(`[aria-label="Requeue `+id(5)+`"]`, `document.querySelector('#notes a[href="#why=`+id(777)+`"]')`)
 	p.until(`!document.querySelector("#dead").innerText.includes("` + id(5) + `")`)
 	step(`#notes a`, `document.querySelector("#why-answer").innerText.includes("behind 9 others")`)
+	// A request that hangs is withdrawn.
+	step(`[aria-label="Cancel `+id(11)+`"]`, `document.querySelector("#ask").open`)
+	p.wantText("#ask", "Cancel this request?", id(11), "CANCELLED", "Cancel it")
+	step(`#ask-yes`, `!document.querySelector("#open").innerText.includes("`+id(11)+`")`)
 	// It asks, and takes no for an answer: by its button, and by Escape.
 	step(`[aria-label="Drop `+id(6)+`"]`, `document.querySelector("#ask").open`)
 	p.wantText("#ask", id(6))
@@ -158,10 +169,10 @@ func TestActions(t *testing.T) {
 	p.press(kb.Escape)
 	p.until(`!document.querySelector("#ask").open`)
 	step(`[aria-label="Drop `+id(6)+`"]`, `document.querySelector("#ask").open`)
-	step(`#ask button[value=drop]`, `document.querySelector("#dead").innerText.includes("No dead letters")`)
+	step(`#ask-yes`, `document.querySelector("#dead").innerText.includes("No dead letters")`)
 	want := []string{"POST /services/sum/pause", "POST /services/mail%2Foutbox/resume",
 		"POST /services/%3Cimg%20src=x%20onerror=%22window.owned=1%22%3E%3Cscript%3Ewindow.owned=2%3C%2Fscript%3E/pause",
-		"POST /dead/" + id(5) + "/requeue", "DELETE /dead/" + id(6)}
+		"POST /dead/" + id(5) + "/requeue", "POST /requests/" + id(11) + "/cancel", "DELETE /dead/" + id(6)}
 	got := f.made()
 	for i := range got {
 		got[i] = strings.ReplaceAll(got[i], "%3D", "=")
@@ -178,6 +189,48 @@ func TestActions(t *testing.T) {
 	step(`[aria-label="Pause sum"], [aria-label="Resume sum"]`, `document.querySelector("#notes").offsetHeight > 0 && document.querySelector("#notes").innerText.includes("The queue is full.")`)
 	p.picture("notes", false)
 	step(`#notes-close`, `document.querySelector("#notes").hidden`)
+}
+
+// TestManyDeadLetters: what is in them is shown, and many are queued again or dropped
+// at once.
+func TestManyDeadLetters(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	for i := range 30 {
+		f.dead = append(f.dead, adminapi.DeadLetter{ID: id(5000 + i), Service: "mail", Code: "FAILED", Reason: "no", Attempts: 3, Workers: []string{}, AgeMS: int64(1000 * i), Bytes: 3})
+	}
+	p := opened(t, f, look{})
+	p.click(`[aria-label="Body of ` + id(5) + `"]`)
+	p.until(`document.querySelector("#body").open`)
+	p.wantText("#body", id(5), "mail/outbox, 18 KiB in 3 frames", hostile, `\u{202e}gnp`, "00 01 ff", "(empty)")
+	p.picture("body", false)
+	p.press(kb.Escape)
+	p.until(`!document.querySelector("#body").open`)
+
+	p.click(`[aria-label="Choose ` + id(5) + `"]`)
+	p.click(`[aria-label="Choose ` + id(6) + `"]`)
+	p.until(`document.querySelector("#dead-tools").innerText.includes("Requeue 2")`)
+	tool := func(label string) {
+		t.Helper()
+		eval[bool](p, `[...document.querySelectorAll("#dead-tools button")].find((b) => b.textContent.startsWith("`+label+`")).click(), true`)
+	}
+	tool("Requeue 2")
+	p.until(`document.querySelector("#notes").innerText.includes("Queued again: 2 dead letters.")`)
+	p.until(`document.querySelector("#dead .count").textContent === "30" && !document.querySelector("#dead-tools").innerText.includes("Requeue")`)
+	tool("Choose all 30")
+	p.until(`document.querySelector("#dead-tools").innerText.includes("Drop 30")`)
+	tool("Drop 30")
+	p.until(`document.querySelector("#ask").open`)
+	p.wantText("#ask", "Drop 30 dead letters?", "Drop them")
+	p.click("#ask-yes")
+	p.until(`document.querySelector("#dead").innerText.includes("No dead letters")`)
+	if n := len(f.made()); n != 32 {
+		t.Errorf("it made %d calls, want 32", n)
+	}
+	if len(f.bare) > 0 {
+		t.Errorf("without the header %s: %v", adminapi.Header, f.bare)
+	}
+	p.clean()
 }
 
 func TestToken(t *testing.T) {

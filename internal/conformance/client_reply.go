@@ -19,7 +19,7 @@ var clientReplySteps = []step[*clientKit]{
 	{"impossible-certainty", "3", "a REPLY OK that says not-started is refused", wrong(func(_ *asked, m *protocol.Message) {
 		m.Flags = m.Flags.WithCertainty(protocol.NotStarted)
 	})},
-	{"partial", "5, 19", "a REPLY with PARTIAL is refused", wrong(func(_ *asked, m *protocol.Message) { m.Flags |= protocol.Partial })},
+	{"partial", "7, 22", "a REPLY with PARTIAL is refused", wrong(func(_ *asked, m *protocol.Message) { m.Flags |= protocol.Partial })},
 	{"other-version", "17", "a REPLY in PRV2 is dropped", mangled(func(f [][]byte) [][]byte { return poke(f, versionByte, '2') })},
 	{"unknown-command", "6, 17", "an unknown command is dropped", mangled(func(f [][]byte) [][]byte { return poke(f, commandByte, 20) })},
 	{"garbage", "17", "a message that is no header is dropped", mangled(func([][]byte) [][]byte { return frames("no header at all") })},

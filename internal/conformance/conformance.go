@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/privateer-mq/privateer/internal/link"
-	"github.com/privateer-mq/privateer/internal/link/zmqlink"
+	"github.com/privateer-mq/privateer/internal/link/transport"
 	"github.com/privateer-mq/privateer/protocol"
 	vectors "github.com/privateer-mq/privateer/protocol/testdata"
 )
@@ -34,6 +34,8 @@ type Process interface {
 type Config struct {
 	Frontend string // of the broker; for Client the endpoint to bind
 	Backend  string // of the broker; for Worker the endpoint to bind
+	// Transport is what the kit itself uses: see broker.Config.
+	Transport string
 	// Service is the service asked for: of a worker one that it offers, of a
 	// client the one it asks; empty takes what they say. For a broker it is
 	// what the names of the services made up begin with.
@@ -77,7 +79,7 @@ func play(ctx context.Context, cfg Config, role, endpoint string, script func(*r
 	if role == "broker" {
 		endpoints = append(endpoints, cfg.Backend)
 	}
-	host, err := zmqlink.For(endpoints...)
+	host, _, err := transport.For(cfg.Transport, nil, endpoints...)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func (c *Core) Workers(now time.Duration) []WorkerInfo {
 	for _, w := range c.sorted(func(*worker) bool { return true }) {
 		info := WorkerInfo{Instance: w.instance, Dialect: w.peer.Dialect, State: w.stateName(), Credit: w.credit,
 			Running: w.runs.size, Seen: c.running() - w.heardAt}
-		for _, o := range w.offers {
+		for _, o := range w.servings {
 			info.Services = append(info.Services, o.s.name)
 		}
 		for r := w.runs.head; r != nil; r = r.home.next {
@@ -82,6 +82,13 @@ func (c *Core) Find(now time.Duration, id protocol.ID) (info RequestInfo, ok boo
 		info.Dead, info.Service = true, d.Service
 	}
 	info.ID = id
+	if f := c.done.find(id); f != nil && f.keeper != 0 {
+		info.State, info.Certainty, info.Attempt, info.Left = orphan.String(), protocol.MaybeStarted, f.attempt, f.deadline-c.now
+		if w := c.keeperOf(f.keeper); w != nil {
+			info.State, info.Worker = kept.String(), w.instance
+		}
+		return info, true
+	}
 	if f := c.done.find(id); f != nil {
 		info.State, info.Code, info.Certainty, info.Attempt = "done", f.code, f.certainty, f.attempt
 		info.Left = f.deadline - c.now
@@ -91,7 +98,7 @@ func (c *Core) Find(now time.Duration, id protocol.ID) (info RequestInfo, ok boo
 	if r == nil {
 		return info, info.Dead
 	}
-	info.State, info.Service, info.Attempt, info.Losses = r.state.String(), r.svc.name, r.attempt, int(r.losses)
+	info.State, info.Service, info.Attempt, info.Losses = r.state.String(), r.svc.name, r.attempt, r.losses()
 	info.Certainty, info.Age, info.Left = r.certainty(), c.now-r.accepted, r.deadline-c.now
 	info.Alone, info.Body, info.Paused, info.Live = r.alone, r.hasBody, r.svc.paused, r.svc.live
 	if r.try != 0 {
@@ -100,7 +107,7 @@ func (c *Core) Find(now time.Duration, id protocol.ID) (info RequestInfo, ok boo
 	if r.run != nil {
 		info.Worker, info.Held, info.Started = r.run.w.instance, c.now-r.run.at, r.run.started
 	}
-	for m := r.svc.members.head; m != nil; m = m.link.next {
+	for m := r.svc.members.head; m != nil; m = m.node.next {
 		if m.o.w.free(c) > 0 {
 			info.Free++
 		}

@@ -167,7 +167,7 @@ func memoryIDs(n int) float64 {
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	each := float64(int64(after.HeapAlloc)-int64(before.HeapAlloc)-m.c.done.kept.bytes) / float64(n)
+	each := float64(int64(after.HeapAlloc)-int64(before.HeapAlloc)-m.c.done.kept.pages.Bytes()) / float64(n)
 	if m.c.done.size() != n {
 		panic(fmt.Sprintf("%d ids are remembered of %d", m.c.done.size(), n))
 	}

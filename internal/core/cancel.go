@@ -1,20 +1,24 @@
 package core
 
-import "github.com/privateer-mq/privateer/protocol"
+import (
+	"time"
+
+	"github.com/privateer-mq/privateer/protocol"
+)
 
 // cancel takes a client's CANCEL. It counts only from the instance that owns
 // the id; it is always answered, for the client repeats it until then.
 func (c *Core) cancel(from Peer, m *protocol.Message) {
 	c.counters.Cancels++
 	here := route{instance: m.Instance, try: m.Number, peer: from}
-	if f := c.done.find(m.ID); f != nil {
+	if f := c.done.find(m.ID); f != nil && f.keeper == 0 {
 		c.replay(f, from, m)
 		return
 	}
 	c.bury(m)
 	r := c.requests[m.ID]
 	if r == nil || r.owner != m.Instance {
-		if r != nil {
+		if r != nil || c.done.find(m.ID) != nil {
 			c.drop(DropForeignCancel, m.ID)
 		}
 		c.answer(m.ID, here, outcome{code: protocol.Cancelled, certainty: protocol.MaybeStarted, text: "withdrawn by its client"})
@@ -32,6 +36,7 @@ type tomb struct {
 	id       protocol.ID
 	instance uint64
 	try      uint32
+	until    time.Duration
 	timer    timer
 }
 
@@ -44,7 +49,6 @@ func (c *Core) bury(m *protocol.Message) {
 	switch {
 	case t != nil && t.instance == m.Instance:
 		t.try = max(t.try, m.Number)
-		return
 	case t != nil:
 		t.instance, t.try = m.Instance, m.Number
 	case len(c.tombs) >= c.cfg.MaxQueue:
@@ -59,7 +63,10 @@ func (c *Core) bury(m *protocol.Message) {
 	if left == 0 {
 		left = c.cfg.DefaultDeadline
 	}
-	c.wheel.set(&t.timer, c.now+left+c.cfg.Heartbeat)
+	if until := c.now + left + c.cfg.Heartbeat; until > t.until { // never shorter than another CANCEL has said
+		t.until = until
+		c.wheel.set(&t.timer, until)
+	}
 }
 
 func (c *Core) tombDue(t *tomb) { delete(c.tombs, t.id) }

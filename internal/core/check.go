@@ -2,6 +2,8 @@ package core
 
 import (
 	"fmt"
+
+	"github.com/privateer-mq/privateer/protocol"
 )
 
 // Check verifies what must always hold between calls. It walks everything, so
@@ -10,7 +12,7 @@ func (c *Core) Check() error {
 	if c.out != nil || len(c.dirtyServices)+len(c.dirtyWorkers) > 0 {
 		return fmt.Errorf("a call has not ended")
 	}
-	if n := &nothing; n.others != nil || n.lostWith != nil || n.rival != nil || n.again != 0 || n.doubt != 0 || n.body != nil ||
+	if n := &nothing; n.others != nil || n.lost != nil || n.rival != nil || n.second != nil || n.again != 0 || n.doubt != 0 || n.aged != 0 || n.body != nil ||
 		n.envelope != nil || n.grant != 0 || n.torn || n.parts != nil || n.partBytes != 0 {
 		return fmt.Errorf("what most requests have was written: %+v", *n)
 	}
@@ -72,8 +74,8 @@ func (c *Core) checkRequest(r *request) error {
 		return fmt.Errorf("an orphan has a body")
 	case !r.hasBody && (r.state == queued || r.state == backoff || r.state == waiting):
 		return fmt.Errorf("no body")
-	case int(r.losses) > c.cfg.MaxAttempts && r.hasBody:
-		return fmt.Errorf("%d losses", r.losses)
+	case r.losses() > c.cfg.MaxAttempts && r.hasBody:
+		return fmt.Errorf("%d losses", r.losses())
 	case r.atMostOnce() && r.handed && (r.state == queued || r.state == backoff):
 		return fmt.Errorf("at-most-once is queued though it may have been started")
 	}
@@ -83,7 +85,7 @@ func (c *Core) checkRequest(r *request) error {
 func (c *Core) checkServices(open map[*service]int) error {
 	for name, s := range c.services {
 		live := 0
-		for m := s.members.head; m != nil; m = m.link.next {
+		for m := s.members.head; m != nil; m = m.node.next {
 			if c.workers[m.o.w.instance] != m.o.w {
 				return fmt.Errorf("service %s: a member %x is not known", name, m.o.w.instance)
 			}
@@ -91,9 +93,9 @@ func (c *Core) checkServices(open map[*service]int) error {
 				live++
 			}
 		}
-		idle := s.offers.head
+		idle := s.ready.head
 		for idle != nil && idle.w.free(c) <= 0 {
-			idle = idle.link.next
+			idle = idle.node.next
 		}
 		switch {
 		case s.open != open[s] || s.live != live:
@@ -102,8 +104,23 @@ func (c *Core) checkServices(open map[*service]int) error {
 			return fmt.Errorf("service %s is of no use", name)
 		case s.front() != nil && idle != nil && !c.leaving && !s.paused:
 			return fmt.Errorf("service %s: a request waits while worker %x is free", name, idle.w.instance)
+		case c.idleFor(s) != nil:
+			return fmt.Errorf("service %s: a lone request waits while worker %x is free", name, c.idleFor(s).instance)
 		case s.reserved != nil && (s.reserved.reserved != s || s.lone.size == 0):
 			return fmt.Errorf("service %s: a worker is reserved for nothing", name)
+		}
+	}
+	return nil
+}
+
+// idleFor is a worker that could be handed the first lone request of s.
+func (c *Core) idleFor(s *service) *worker {
+	if s.lone.head == nil || c.leaving || s.paused || s.loner && s.front() != nil {
+		return nil
+	}
+	for m := s.members.head; m != nil; m = m.node.next {
+		if w := m.o.w; w.runs.size == 0 && w.spare(c) > 0 && w.canReserve(c, s) {
+			return w
 		}
 	}
 	return nil
@@ -127,13 +144,52 @@ func (c *Core) checkWorker(w *worker) error {
 		return fmt.Errorf("no timer")
 	case c.peers[w.peer.key()] != w:
 		return fmt.Errorf("not found by its socket")
+	case len(w.taken) > protocol.EntriesMax:
+		return fmt.Errorf("%d replies that ended nothing are remembered", len(w.taken))
 	case w.lone != nil && (w.lone.run == nil || w.lone.run.w != w):
 		return fmt.Errorf("its lone request is not its own")
 	}
-	for _, o := range w.offers {
-		if o.w != w || !o.link.on {
-			return fmt.Errorf("an offer to %s is on no list", o.s.name)
+	for _, o := range w.servings {
+		if o.w != w || !o.node.on {
+			return fmt.Errorf("a serving of %s is on no list", o.s.name)
 		}
+	}
+	return nil
+}
+
+// checkListings: what a worker keeps is on one listing, which is that of a worker or
+// ends by itself.
+func (c *Core) checkListings() error {
+	listed, waiting := 0, map[*listing]bool{}
+	for _, l := range c.retired {
+		waiting[l] = true
+	}
+	for number, l := range c.listings {
+		n := 0
+		for r, prev := l.head, ref(0); r != 0; prev, r = r, c.done.get(r).keptNext {
+			f := c.done.get(r)
+			if f.keeper != number || f.keptPrev != prev || f.lingers || !f.at.None() {
+				return fmt.Errorf("listing %d: %v does not belong there", number, f.id)
+			}
+			n++
+		}
+		switch {
+		case n != l.size || number != l.number:
+			return fmt.Errorf("listing %d: %d on it, counted %d", number, n, l.size)
+		case l.w == nil && (!waiting[l] || n == 0 || c.sweep.slot == nil):
+			return fmt.Errorf("listing %d is of nobody, has %d, and does not end", number, n)
+		case l.w != nil && (c.workers[l.w.instance] != l.w || l.w.listing != l && l.w.nextListing != l):
+			return fmt.Errorf("listing %d is not that of its worker", number)
+		}
+		listed += n
+	}
+	for _, f := range c.done.records.All {
+		if f.keeper != 0 {
+			listed--
+		}
+	}
+	if listed != 0 {
+		return fmt.Errorf("%d more on listings than say so", listed)
 	}
 	return nil
 }
@@ -142,6 +198,12 @@ func (c *Core) checkBounds() error {
 	bytes, err := c.done.check()
 	if err != nil {
 		return err
+	}
+	if err := c.checkListings(); err != nil {
+		return err
+	}
+	if n := c.done.size() + len(c.requests); n > c.cfg.MaxIDs {
+		return fmt.Errorf("over a bound: %d ids, finished and open", n)
 	}
 	switch {
 	case bytes != c.replayBytes || bytes > c.cfg.ReplayBytes:

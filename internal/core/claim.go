@@ -1,19 +1,25 @@
 package core
 
-import "github.com/privateer-mq/privateer/protocol"
+import (
+	"time"
+
+	"github.com/privateer-mq/privateer/protocol"
+)
 
 // claim compares one entry of w's list with what is known of its id.
 func (c *Core) claim(w *worker, e *protocol.Entry) {
 	f := fence{e.ID, e.Attempt, e.Epoch}
-	if g, ok := w.ghosts[f]; ok {
+	if g, ok := w.ghosts[f]; ok && !g.noRoom {
 		c.ghostListed(w, e, f, g)
 		return
+	} else if ok {
+		delete(w.ghosts, f)
 	}
 	if _, ok := w.taken[f]; ok {
 		c.takenListed(w, e, f)
 		return
 	}
-	if fin := c.done.find(e.ID); fin != nil {
+	if fin := c.done.find(e.ID); fin != nil && (fin.keeper == 0 || c.claimKept(w, e, fin)) {
 		c.claimFinished(w, e, f, fin)
 		return
 	}
@@ -28,11 +34,20 @@ func (c *Core) claim(w *worker, e *protocol.Entry) {
 		c.adoptUnknown(w, e)
 	case e.Epoch == c.cfg.Epoch && e.Attempt > r.attempt: // never handed out
 		c.drop(DropUnknownRequest, e.ID)
-	case here && r.state == kept && e.State != protocol.IDOnly: // confirmed by takeKept
+	case !w.mayHold(r):
+		c.unwanted(w, e, f, protocol.ReasonSuperseded)
+		c.drop(DropOtherService, e.ID)
+	case here && r.state == kept && e.State != protocol.IDOnly:
+		if e.State >= protocol.Finished {
+			r.run.seen = w.lists
+		}
 		if r.hasBody && !r.run.fetch {
 			c.fetch(r)
 		}
-	case r.state == kept && !here && e.State >= protocol.Finished: // one keeper is enough
+	case r.state == kept && !here && e.State >= protocol.Kept: // one keeper is enough, as long as it is there
+		s := r.special()
+		s.second, s.secondRun, s.secondKept = w, f, e.State == protocol.Kept
+	case r.state == kept && !here && e.State == protocol.Finished: // its REPLY is on the way
 	case e.State == protocol.Kept:
 		c.keep(r, w, e)
 	case e.State == protocol.IDOnly:
@@ -96,50 +111,19 @@ func (c *Core) confirm(r *request, e *protocol.Entry) {
 	if e.State == protocol.Running && r.run.attempt == e.Attempt {
 		c.progressed(r, fromMS(e.ProgressMS))
 	}
-}
-
-// takeKept, at READY: what w was thought to keep, and does not list, it has
-// forgotten.
-func (c *Core) takeKept(w *worker, entries []protocol.Entry) {
-	if w.kept.size+w.fetching.size == 0 {
-		return
-	}
-	for i := range entries {
-		e := &entries[i]
-		if r := c.requests[e.ID]; r != nil && r.state == kept && r.run.w == w && (e.State == protocol.Kept || e.State == protocol.Finished) {
-			r.run.seen = w.lists + 1
-		}
-	}
-	for _, l := range []*list[*request]{&w.kept, &w.fetching} {
-		for r := l.head; r != nil; {
-			next := r.home.next
-			r.run.seq = 0
-			if r.run.seen != w.lists+1 {
-				c.keeperLost(r)
-			}
-			r = next
-		}
+	if e.Flags.Has(protocol.Partial) && c.unasked(r) {
+		w, f := r.run.w, r.fence()
+		c.stopRun(r, protocol.ReasonLease)
+		c.makeGhost(w, f, ghost{cancel: protocol.ReasonLease, listed: true}) // by the list that is being read
+		c.requeue(r, true, "nobody has asked for the parts of its reply")
 	}
 }
 
-// keeperGone: w, which keeps replies, is lost or leaves.
-func (c *Core) keeperGone(w *worker) {
-	for w.kept.head != nil {
-		c.keeperLost(w.kept.head)
-	}
-	for w.fetching.head != nil {
-		c.keeperLost(w.fetching.head)
-	}
-}
-
-// keeperLost: r ran, and the reply is out of reach.
-func (c *Core) keeperLost(r *request) {
-	c.unplace(r)
-	if r.atMostOnce() {
-		c.finish(r, outcome{code: protocol.Gone, certainty: protocol.Ran, text: "it ran, and the worker that kept its reply was lost"})
-		return
-	}
-	c.requeue(r, true, "the worker that kept its reply was lost")
+// unasked reports whether nobody has asked for r, which was taken up from a
+// list, for as long as a client may need to come back. Such a run may go on, but
+// not wait for its client: there may be none.
+func (c *Core) unasked(r *request) bool {
+	return r.try == 0 && c.now >= max(r.run.at+c.cfg.RecoveryWindow, c.windowEnd, c.judgeAfter)
 }
 
 // ghostListed: w is still busy with an attempt that is of no use, or has
@@ -165,8 +149,11 @@ func (c *Core) ghostListed(w *worker, e *protocol.Entry, f fence, g ghost) {
 	}
 }
 
-// claimFinished: the request is done here.
+// claimFinished: the request is done here, or at another worker, or this one.
 func (c *Core) claimFinished(w *worker, e *protocol.Entry, f fence, fin *finished) {
+	if fin.keeper != 0 || e.State > protocol.Finished {
+		return
+	}
 	if e.State == protocol.Finished {
 		if fin.attempt == f.attempt { // its reply was taken; the acknowledgement was lost
 			c.ack(w, f, fin.deadline, false)
@@ -217,33 +204,68 @@ func (c *Core) adoptUnknown(w *worker, e *protocol.Entry) {
 		}
 		return
 	}
-	deadline := c.now + fromMS(e.RemainingMS) - c.turnStop
-	if e.State == protocol.IDOnly {
-		if c.done.size() >= c.cfg.MaxIDs {
-			c.drop(DropOverBound, e.ID)
-		} else {
-			c.remember(finished{id: e.ID, code: protocol.Gone, certainty: protocol.Ran, attempt: e.Attempt, deadline: deadline},
-				protocol.ErrorMeta(goneText), nil)
-		}
+	deadline := c.claimedUntil(e)
+	if !c.roomForID() || e.State <= protocol.Finished && !c.roomForClaim() {
+		c.noRoom(w, e, deadline)
 		return
 	}
-	if !c.roomForID() {
-		c.drop(DropOverBound, e.ID) // its client's retry is told OVERLOADED
-		return
+	switch e.State {
+	case protocol.IDOnly:
+		c.remember(finished{id: e.ID, code: protocol.Gone, certainty: protocol.Ran, attempt: e.Attempt, deadline: deadline, bodyGone: true}, nil, nil)
+	case protocol.Kept:
+		c.note(w, e, deadline)
+	default:
+		c.adopt(c.claimed(e.ID, e.Flags, e.Digest, deadline), w, e)
+	}
+}
+
+// claimedUntil is the deadline of a request that a worker lists.
+func (c *Core) claimedUntil(e *protocol.Entry) time.Duration {
+	deadline := c.now + fromMS(e.RemainingMS) - c.turnStop
+	if most := c.cfg.MaxDeadline; most > 0 {
+		deadline = min(deadline, c.now+most)
 	}
 	if e.State == protocol.Kept { // its worker remembers it for a heartbeat beyond
 		deadline = max(deadline, c.now+c.cfg.Heartbeat)
 	}
+	return deadline
+}
+
+// claimed makes a request of what is known from a worker's list only.
+func (c *Core) claimed(id protocol.ID, flags protocol.Flags, digest uint64, deadline time.Duration) *request {
 	r := c.newRequest()
-	r.id, r.svc, r.flags, r.digest = e.ID, &c.nowhere, e.Flags&protocol.AtMostOnce, e.Digest
+	r.id, r.svc, r.flags, r.digest = id, &c.nowhere, flags&protocol.AtMostOnce, digest
 	r.accepted, r.deadline, r.handed, r.rerun = c.now, deadline, true, true
+	c.goOn(r)
 	c.nowhere.open++
 	c.admit(r)
-	if e.State == protocol.Kept {
-		c.keep(r, w, e)
-		return
+	return r
+}
+
+// roomForClaim reports whether one more request may be known without its body.
+// There were no more of them with an earlier broker than its queue could hold.
+func (c *Core) roomForClaim() bool { return len(c.requests)-c.bodies < c.cfg.MaxQueue }
+
+// untakenOutcome is what noRoom is for.
+func (c *Core) untakenOutcome(id protocol.ID) outcome {
+	return outcome{code: protocol.Overloaded, certainty: protocol.MaybeStarted, retryAfter: c.retryAfter(id),
+		text: UntakenText}
+}
+
+// UntakenText says why a request that may have been sent to an earlier broker is not
+// taken, or no longer.
+const UntakenText = "this broker has no room for all that its workers have run for an earlier one, and this may be among it"
+
+// noRoom: what w lists cannot be taken up. Until its deadline nobody who asks for
+// what may have been sent to an earlier broker can be sure that it does not run,
+// or has not run: he is told OVERLOADED.
+func (c *Core) noRoom(w *worker, e *protocol.Entry, deadline time.Duration) {
+	c.drop(DropOverBound, e.ID)
+	c.untaken = max(c.untaken, deadline+c.cfg.Heartbeat)
+	w.untaken++
+	if e.State <= protocol.Running { // it takes a slot all the same
+		c.makeGhost(w, fence{e.ID, e.Attempt, e.Epoch}, ghost{listed: true, noRoom: true})
 	}
-	c.adopt(r, w, e)
 }
 
 // adopt makes w the worker of r, which is queued or waits here.
@@ -264,42 +286,4 @@ func (c *Core) adopt(r *request, w *worker, e *protocol.Entry) {
 		c.progressed(r, fromMS(e.ProgressMS))
 	}
 	c.arm(r)
-}
-
-// keep notes that w has finished r and keeps its reply; it is fetched as soon
-// as a client asks.
-func (c *Core) keep(r *request, w *worker, e *protocol.Entry) {
-	c.stopOther(r, w)
-	c.unplace(r)
-	r.run = c.newRun()
-	*r.run = run{w: w, before: true, attempt: e.Attempt, epoch: e.Epoch, seen: w.lists, adopted: true, at: c.now}
-	r.handed = true
-	r.attempt = max(r.attempt, e.Attempt)
-	r.enter(kept)
-	w.kept.pushBack(r)
-	c.event(Event{What: EventKept, ID: r.id, Worker: w.instance, Attempt: e.Attempt})
-	c.arm(r)
-	if r.hasBody {
-		c.fetch(r)
-	}
-}
-
-// fetch asks the worker that has finished r for the reply it keeps. It needs
-// no credit, and is never run. Without a link r stays kept: the next READY
-// confirms it.
-func (c *Core) fetch(r *request) {
-	w := r.run.w
-	if w.state != welcomed && w.state != up {
-		return
-	}
-	if !r.run.fetch {
-		w.kept.remove(r)
-		w.fetching.pushBack(r)
-	}
-	r.attempt++
-	r.run.attempt, r.run.epoch, r.run.fetch = r.attempt, c.cfg.Epoch, true
-	c.counters.Fetches++
-	r.run.seq = c.tell(w, protocol.Message{Command: protocol.Request, Flags: protocol.ReplayOnly | r.flags&protocol.AtMostOnce,
-		ID: r.id, Number: r.attempt, Epoch: c.cfg.Epoch, RemainingMS: ms(r.deadline - c.now), Digest: r.digest,
-		Service: r.svc.wire})
 }

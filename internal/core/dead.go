@@ -27,20 +27,25 @@ type DeadLetter struct {
 }
 
 type deadLetter struct {
-	home link[*deadLetter]
+	home node[*deadLetter]
 	DeadLetter
 }
 
-func (d *deadLetter) hook() *link[*deadLetter] { return &d.home }
+func (d *deadLetter) hook() *node[*deadLetter] { return &d.home }
 
-// giveUp finishes r and keeps it for a look, a requeue or a drop.
+// giveUp finishes r and keeps it for a look, a requeue or a drop; but not if there is
+// nothing to queue again: it is known from a worker's claim only.
 func (c *Core) giveUp(r *request, o outcome) {
+	if !r.hasBody {
+		c.finish(r, o)
+		return
+	}
 	text := o.text
 	if text == "" {
 		text = o.meta.Get(protocol.MetaErrorText)
 	}
 	d := &deadLetter{DeadLetter: DeadLetter{ID: r.id, Service: r.svc.name, Code: o.code, Reason: text, Body: cloneFrames(c.content(r)),
-		Attempt: r.attempt, Workers: r.lostWith, At: c.now, meta: append(protocol.Meta(nil), r.meta()...), flags: r.flags, priority: r.priority}}
+		Attempt: r.attempt, Workers: r.lostWorkers(), At: c.now, meta: append(protocol.Meta(nil), r.meta()...), flags: r.flags, priority: r.priority}}
 	if r.body != nil { // the dead letter's now
 		r.rare.body = nil
 	}
@@ -89,11 +94,11 @@ func (c *Core) DropDead(id protocol.ID) bool {
 
 // RequeueDead queues a dead letter again, as the new request fresh, for no
 // client: its outcome is kept for whoever asks by that id. It reports whether
-// there was one and there was room.
+// there was one, there was room, and this broker takes anything new.
 func (c *Core) RequeueDead(now time.Duration, id, fresh protocol.ID, out []Output) ([]Output, bool) {
 	c.begin(now, out)
 	d := c.findDead(id)
-	if d == nil || !c.roomForBody(bodyBytes(d.Body)) || !c.roomForID() {
+	if d == nil || c.draining || !c.roomForBody(bodyBytes(d.Body)) || !c.roomForID() {
 		return c.end(), false
 	}
 	s := c.service([]byte(d.Service))

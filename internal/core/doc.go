@@ -15,7 +15,7 @@
 //	none      queued    a first sending
 //	none      waiting   MAYBE_SENT to an earlier broker, in the recovery window
 //	none      assigned  a worker lists what is not known here
-//	none      kept      READY lists a kept reply of what is not known here
+//	none      kept      somebody asks for what a READY has listed as a kept reply
 //	none      done      MAYBE_SENT, at-most-once, after the recovery window: UNKNOWN
 //	queued    assigned  a worker has credit, or lists it
 //	queued    backoff   the only free worker still runs an abandoned attempt of it
@@ -34,19 +34,20 @@
 //	assigned  waiting   adopted, and given back in the recovery window: another worker may have it
 //	assigned  queued    worker lost, lease over, handed back, never taken, link reset
 //	assigned  backoff   its handler asks for a retry, or it is handed back not started
-//	assigned  orphan    as for queued, while its body is not known here
+//	assigned  orphan    as for queued, while its body is not known here; or nobody asks for its parts
 //	assigned  kept      READY lists a kept reply
 //	assigned  done      REPLY, deadline, cancel, end of interest, no attempts left
+//	kept      kept      the worker that kept the reply is lost, and another one keeps one too
 //	kept      queued    the worker that kept the reply is lost
 //	kept      waiting   the same, in the recovery window: another worker may have it
 //	kept      assigned  the same, while another worker runs it still
 //	kept      orphan    the same, while its body is not known here
-//	kept      done      the kept REPLY, or GONE; deadline: GONE, if nobody has asked, cancel, end of interest
+//	kept      done      the kept REPLY, or GONE; deadline: GONE, if nobody has asked; cancel
 //	orphan    queued    a retry brings the body
 //	orphan    waiting   the same, in the recovery window after a claim
 //	orphan    assigned  a worker lists it
 //	orphan    kept      READY lists a kept reply
-//	orphan    done      deadline, cancel, end of interest, a late reply
+//	orphan    done      deadline, cancel, end of interest, a late reply; nobody has asked again
 //
 // # The life of a worker's link
 //

@@ -3,12 +3,16 @@ package core
 import (
 	"time"
 
+	"github.com/privateer-mq/privateer/internal/flat"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
 // finish gives r its one outcome: every instance that asked hears it, at its
 // newest route.
 func (c *Core) finish(r *request, o outcome) {
+	if o.code == protocol.WorkerLost { // nobody has answered: the last one that might have
+		o.attempt = r.attempt
+	}
 	c.unplace(r)
 	r.enter(done)
 	c.wheel.clear(&r.timer)
@@ -30,7 +34,7 @@ func (c *Core) finish(r *request, o outcome) {
 			o.meta = protocol.ErrorMeta(o.text)
 		}
 		c.remember(finished{id: r.id, code: o.code, certainty: o.certainty, retryable: o.retryable, attempt: o.attempt,
-			digest: r.digest, deadline: r.deadline + r.doubt, stream: o.stream}, o.meta, o.body)
+			digest: r.digest, deadline: r.deadline + max(r.doubt, r.aged), stream: o.stream}, o.meta, o.body)
 	}
 	c.freeRequest(r)
 }
@@ -61,7 +65,7 @@ func (c *Core) remember(f finished, meta protocol.Meta, body [][]byte) {
 	}
 	// A page counts whole: one reply that is kept for long must not keep the
 	// memory of thousands that are not.
-	for l.kept.oldest != 0 && (c.replayBytes > c.cfg.ReplayBytes || l.kept.bytes > c.cfg.ReplayBytes+replaySlack) {
+	for l.kept.oldest != 0 && (c.replayBytes > c.cfg.ReplayBytes || l.kept.pages.Bytes() > c.cfg.ReplayBytes+replaySlack) {
 		c.dropReply(l.get(l.kept.oldest))
 	}
 	c.expect(&l.must, x, x.deadline+c.cfg.Heartbeat)
@@ -69,12 +73,12 @@ func (c *Core) remember(f finished, meta protocol.Meta, body [][]byte) {
 }
 
 // replaySlack: pages that are begun, and those whose replies end in disorder.
-const replaySlack = 16 * pageBytes
+const replaySlack = 16 * flat.PageBytes
 
 // dropReply makes room. An error without a body only loses its text.
 func (c *Core) dropReply(f *finished) {
-	c.replayBytes -= int64(f.at.size)
-	if f.at.size > 0 || f.code == protocol.OK {
+	c.replayBytes -= int64(f.size)
+	if f.size > 0 || f.code == protocol.OK {
 		f.bodyGone = true
 		c.drop(DropReplayBody, f.id)
 	}
@@ -132,7 +136,10 @@ func (c *Core) trimLingering() {
 
 // forget removes f, which is in no calendar.
 func (c *Core) forget(f *finished) {
-	c.replayBytes -= int64(f.at.size)
+	if f.keeper != 0 {
+		c.delist(f)
+	}
+	c.replayBytes -= int64(f.size)
 	c.spend(c.done.kept.drop(&c.done, f))
 	c.done.remove(f)
 }

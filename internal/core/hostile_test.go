@@ -57,7 +57,7 @@ func (f *foe) step() {
 			gap := time.Duration(f.pick(8)) * time.Second
 			f.now += gap
 			f.log("stopped %v", gap)
-			out = f.core.Stopped(f.now, gap, nil)
+			out = f.core.Stopped(f.now, gap, f.now, nil)
 		}
 	default:
 		f.now += time.Duration(f.pick(30)) * 50 * time.Millisecond
@@ -92,7 +92,7 @@ func (f *foe) operate() (out []Output) {
 		out, _ = f.core.Withdraw(f.now, id, nil)
 		f.core.Find(f.now, f.id())
 	default:
-		out = f.core.Disconnected(f.now, nil)
+		out = f.core.Disconnected(f.now, Peer{}, nil)
 		f.log("disconnected")
 	}
 	return out

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"time"
 
+	"github.com/privateer-mq/privateer/internal/flat"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -13,28 +14,15 @@ import (
 // which the garbage collector would follow again and again: a record is named
 // by its number, and replies are kept in pages (replies.go).
 type ledger struct {
-	byID   map[protocol.ID]ref
-	peak   int // of byID since it was made: a map never shrinks
-	chunks []*chunk
-	holes  []uint32 // numbers of chunks that were given back
-	roomy  []uint32 // chunks with room, the last one is used first
-	must   calendar // ids that must be remembered, by when that ends
-	may    calendar // ... that are, while there is room
-	kept   replies
+	byID    flat.Index
+	records flat.Records[finished]
+	must    calendar // ids that must be remembered, by when that ends
+	may     calendar // ... that are, while there is room
+	kept    replies
 }
 
 // A ref is the number of a record; 0 is none.
-type ref uint32
-
-const (
-	chunkSize = 1024
-	peakMin   = 1 << 16 // smaller maps are left as they are
-)
-
-type chunk struct {
-	records [chunkSize]finished
-	free    []uint16 // records not in use
-}
+type ref = flat.Ref
 
 // finished is what is remembered of a request that has its outcome: the id
 // until its deadline and a heartbeat, so that no try of it that is still on
@@ -52,31 +40,33 @@ type finished struct {
 	retryable bool
 	bodyGone  bool
 
+	// A worker has finished it and keeps the reply, as its READY says (keeper.go).
+	keeper        uint32 // number of the listing; 0: none, it is over here
+	second        uint32 // of another worker that has finished it, too; 0: none
+	secondAttempt uint32
+	secondRan     bool // ... and only knows that it ran
+	once          bool // at-most-once
+
 	self     ref
-	at       place // of its reply
-	lingers  bool  // it is in may, otherwise in must
+	at       flat.Place // of its reply
+	size     uint32     // of its body
+	lingers  bool       // it is in may, otherwise in must
 	bucket   uint16
 	earlier  ref // in its bucket
 	later    ref
-	keptPrev ref // among those whose reply is kept, oldest first
+	keptPrev ref // among those whose reply is kept, oldest first; or of its listing
 	keptNext ref
 }
 
-func newLedger() ledger {
-	return ledger{byID: map[protocol.ID]ref{}}
-}
-
-func (l *ledger) size() int { return len(l.byID) }
+func (l *ledger) size() int { return l.byID.Len() }
 
 // get is the record of that number.
-func (l *ledger) get(r ref) *finished {
-	return &l.chunks[(r-1)/chunkSize].records[(r-1)%chunkSize]
-}
+func (l *ledger) get(r ref) *finished { return l.records.Get(r) }
 
 // find returns nil if the id is not known. The record is valid until it is
 // removed.
 func (l *ledger) find(id protocol.ID) *finished {
-	if r := l.byID[id]; r != 0 {
+	if r := l.byID.Get(id); r != 0 {
 		return l.get(r)
 	}
 	return nil
@@ -84,71 +74,17 @@ func (l *ledger) find(id protocol.ID) *finished {
 
 // add makes room for a record and fills it with f.
 func (l *ledger) add(f finished) *finished {
-	if len(l.roomy) == 0 {
-		l.roomy = append(l.roomy, l.newChunk())
-	}
-	n := l.roomy[len(l.roomy)-1]
-	c := l.chunks[n]
-	i := c.free[len(c.free)-1]
-	if c.free = c.free[:len(c.free)-1]; len(c.free) == 0 {
-		l.roomy = l.roomy[:len(l.roomy)-1]
-	}
-	f.self = ref(n*chunkSize + uint32(i) + 1)
-	c.records[i] = f
-	l.byID[f.id] = f.self
-	l.peak = max(l.peak, len(l.byID))
-	return &c.records[i]
-}
-
-func (l *ledger) newChunk() uint32 {
-	c := &chunk{free: make([]uint16, chunkSize)}
-	for i := range c.free {
-		c.free[i] = uint16(chunkSize - 1 - i)
-	}
-	if n := len(l.holes); n > 0 {
-		number := l.holes[n-1]
-		l.holes = l.holes[:n-1]
-		l.chunks[number] = c
-		return number
-	}
-	l.chunks = append(l.chunks, c)
-	return uint32(len(l.chunks) - 1)
+	r, x := l.records.Add()
+	f.self = r
+	*x = f
+	l.byID.Put(f.id, r)
+	return x
 }
 
 // remove forgets f, which is in no calendar and has no reply.
 func (l *ledger) remove(f *finished) {
-	delete(l.byID, f.id)
-	l.byID, l.peak = shrunk(l.byID, l.peak)
-	n := uint32(f.self-1) / chunkSize
-	c := l.chunks[n]
-	i := uint16((f.self - 1) % chunkSize)
-	c.records[i] = finished{}
-	if c.free = append(c.free, i); len(c.free) == 1 {
-		l.roomy = append(l.roomy, n)
-	}
-	if len(c.free) < chunkSize || len(l.roomy) == 1 {
-		return
-	}
-	for i, other := range l.roomy { // it is near the end: records end in about the order in which they began
-		if other == n {
-			l.roomy = append(l.roomy[:i], l.roomy[i+1:]...)
-			break
-		}
-	}
-	l.chunks[n] = nil
-	l.holes = append(l.holes, n)
-}
-
-// shrunk makes a map that was once large, and is not any more, anew.
-func shrunk[V any](m map[protocol.ID]V, peak int) (map[protocol.ID]V, int) {
-	if peak < peakMin || len(m) > peak/64 {
-		return m, peak
-	}
-	small := make(map[protocol.ID]V, 2*len(m))
-	for id, v := range m { // any order: it is a map again
-		small[id] = v
-	}
-	return small, len(small)
+	l.byID.Remove(f.id)
+	l.records.Remove(f.self)
 }
 
 // A calendar holds records by when something is due, in steps of 8 ms. One
@@ -257,51 +193,52 @@ func (k *calendar) due(l *ledger, now time.Duration) *finished {
 
 // check walks everything, for tests. It returns the bytes of the bodies kept.
 func (l *ledger) check() (bytes int64, err error) {
-	records, free := 0, 0
-	for _, c := range l.chunks {
-		if c != nil {
-			records += chunkSize
-			free += len(c.free)
-		}
-	}
-	if records-free != len(l.byID) || l.must.size+l.may.size != len(l.byID) {
-		return 0, fmt.Errorf("ledger: %d ids, %d records, %d and %d in the calendars", len(l.byID), records-free, l.must.size, l.may.size)
-	}
-	for id, r := range l.byID {
-		if f := l.get(r); f.id != id || f.self != r {
-			return 0, fmt.Errorf("ledger: %v is filed under %v", f.id, id)
-		}
+	if l.records.Len() != l.size() || l.must.size+l.may.size != l.size() {
+		return 0, fmt.Errorf("ledger: %d ids, %d records, %d and %d in the calendars", l.size(), l.records.Len(), l.must.size, l.may.size)
 	}
 	listed := 0
 	for _, k := range []*calendar{&l.must, &l.may} {
-		for word, set := range k.used {
-			for ; set != 0; set &= set - 1 {
+		n, err := k.check(l, k == &l.may)
+		if err != nil {
+			return 0, err
+		}
+		listed += n
+	}
+	prev := ref(0)
+	for r := l.kept.oldest; r != 0; prev, r = r, l.get(r).keptNext {
+		f := l.get(r)
+		if f.keptPrev != prev || f.at.None() {
+			return 0, fmt.Errorf("ledger: %v is not where its reply is kept", f.id)
+		}
+		bytes += int64(f.size)
+	}
+	if listed != l.size() || l.kept.newest != prev {
+		return 0, fmt.Errorf("ledger: %d of %d in the buckets", listed, l.size())
+	}
+	return bytes, nil
+}
+
+// check walks the records of one calendar, and counts them. Each is the one
+// that is filed under its id: so where as many are counted as there are ids,
+// every id is filed rightly.
+func (k *calendar) check(l *ledger, lingers bool) (n int, err error) {
+	for group, words := range k.words {
+		for ; words != 0; words &= words - 1 {
+			word := group*64 + bits.TrailingZeros64(words)
+			for set := k.used[word]; set != 0; set &= set - 1 {
 				b := word*64 + bits.TrailingZeros64(set)
 				for r := k.heads[b]; r != 0; r = l.get(r).later {
-					if f := l.get(r); int(f.bucket) != b || f.lingers != (k == &l.may) {
+					f := l.get(r)
+					switch {
+					case int(f.bucket) != b || f.lingers != lingers:
 						return 0, fmt.Errorf("ledger: %v is in the wrong bucket or calendar", f.id)
+					case f.self != r || l.byID.Get(f.id) != r:
+						return 0, fmt.Errorf("ledger: %v is not what is filed under its id", f.id)
 					}
-					listed++
+					n++
 				}
 			}
 		}
 	}
-	live, prev := map[uint32]int{}, ref(0)
-	for r := l.kept.oldest; r != 0; prev, r = r, l.get(r).keptNext {
-		f := l.get(r)
-		if f.keptPrev != prev || f.at.bytes == 0 {
-			return 0, fmt.Errorf("ledger: %v is not where its reply is kept", f.id)
-		}
-		live[f.at.page]++
-		bytes += int64(f.at.size)
-	}
-	for i, p := range l.kept.pages {
-		if n := live[l.kept.first+uint32(i)]; (p == nil) != (n == 0) || (p != nil && p.live != n) {
-			return 0, fmt.Errorf("ledger: page %d holds %d replies", i, n)
-		}
-	}
-	if listed != len(l.byID) || l.kept.newest != prev {
-		return 0, fmt.Errorf("ledger: %d of %d in the buckets", listed, len(l.byID))
-	}
-	return bytes, nil
+	return n, nil
 }

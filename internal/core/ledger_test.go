@@ -22,7 +22,7 @@ func numbered(n int) (id protocol.ID) {
 func TestCalendar(t *testing.T) {
 	for seed := range uint64(30) {
 		rng := rand.New(rand.NewPCG(seed, 1))
-		l := newLedger()
+		var l ledger
 		due, put := map[ref]time.Duration{}, map[ref]time.Duration{}
 		now := time.Duration(rng.Int64N(int64(time.Hour)))
 		for n := range 2000 {
@@ -74,7 +74,7 @@ func TestCalendar(t *testing.T) {
 // chunks go when nothing in them is of use.
 func TestRepliesAreKept(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 1))
-	l := newLedger()
+	var l ledger
 	type reply struct {
 		meta protocol.Meta
 		body [][]byte
@@ -127,14 +127,8 @@ func TestRepliesAreKept(t *testing.T) {
 	if _, err := l.check(); err != nil {
 		t.Fatal(err)
 	}
-	chunks := 0
-	for _, c := range l.chunks {
-		if c != nil {
-			chunks++
-		}
-	}
-	if l.size() != 0 || l.kept.bytes != 0 || len(l.kept.pages) != 0 || chunks > 1 {
-		t.Fatalf("left: %d ids, %d bytes in %d pages, %d chunks", l.size(), l.kept.bytes, len(l.kept.pages), chunks)
+	if l.size() != 0 || l.kept.pages.Bytes() != 0 {
+		t.Fatalf("left: %d ids, %d bytes in pages", l.size(), l.kept.pages.Bytes())
 	}
 }
 
@@ -143,29 +137,4 @@ func cloneAll(frames [][]byte) (all [][]byte) {
 		all = append(all, bytes.Clone(f))
 	}
 	return all
-}
-
-// A map that was large gives its memory back.
-func TestShrunk(t *testing.T) {
-	m, peak := map[protocol.ID]int{}, 0
-	for n := range 2 * peakMin {
-		m[numbered(n)] = n
-		peak = max(peak, len(m))
-	}
-	made := 0
-	for n := 2*peakMin - 1; n >= 10; n-- {
-		delete(m, numbered(n))
-		before := peak
-		if m, peak = shrunk(m, peak); peak != before {
-			made++
-		}
-	}
-	for n := range 10 {
-		if m[numbered(n)] != n {
-			t.Fatalf("%d is lost", n)
-		}
-	}
-	if made != 1 || len(m) != 10 || peak > peakMin {
-		t.Fatalf("made anew %d times, %d left, peak %d", made, len(m), peak)
-	}
 }

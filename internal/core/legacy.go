@@ -38,10 +38,11 @@ func (c *Core) fromStranger(from Peer, m *protocol.Message) {
 		return
 	case m.Command == protocol.Reply && m.Epoch == c.cfg.Epoch && !m.Flags.Has(protocol.Partial):
 		// Back with a reply: the address it returns proves that it was asked.
+		c.withinLimits(m)
 		if r := c.requests[m.ID]; r != nil && m.Number <= r.attempt && !r.torn {
 			c.rescue(r, &worker{})
 			c.stopRun(r, protocol.ReasonSuperseded)
-			c.finish(r, outcome{code: protocol.OK, certainty: protocol.Ran, attempt: m.Number, body: m.Body})
+			c.finish(r, outcome{code: m.Code, certainty: protocol.Ran, attempt: m.Number, meta: m.Meta, body: m.Body})
 		} else {
 			c.drop(DropLateReply, m.ID)
 		}
@@ -77,12 +78,23 @@ func (c *Core) patience(w *worker) time.Duration {
 	switch {
 	case !w.legacy:
 		return c.liveness()
-	case w.runs.size > 0 && !w.beatsBusy:
+	case w.runs.size+len(w.ghosts) > 0 && !w.beatsBusy:
 		return max(c.liveness(), c.lease(w)+c.cfg.Heartbeat)
 	case w.rhythm == 0:
 		return c.liveness() + rhythmMax*c.cfg.Heartbeat
 	}
 	return max(c.liveness(), w.rhythm*time.Duration(c.cfg.Liveness))
+}
+
+// freeGhosts: what w was told nothing of, for there is no CANCEL for it, is over with
+// its lease at the latest.
+func (c *Core) freeGhosts(w *worker) {
+	for f, g := range w.ghosts { // any order: nothing is put out
+		if g.until <= c.running() {
+			delete(w.ghosts, f)
+			c.regain(w)
+		}
+	}
 }
 
 // lease is what an attempt at w may take without progress; 0: until the
@@ -92,6 +104,20 @@ func (c *Core) lease(w *worker) time.Duration {
 		return legacyLease
 	}
 	return c.cfg.Lease
+}
+
+// Unfit says that msg, an earlier Output, is a REQUEST which the dialect of its
+// worker has no form for: it was not sent. It is INVALID for the reason why, as
+// certain as it was before this hand-over.
+func (c *Core) Unfit(now time.Duration, to Peer, msg *protocol.Message, why string, out []Output) []Output {
+	c.begin(now, out)
+	r, w := c.requests[msg.ID], c.peers[to.key()]
+	if r != nil && w != nil && r.state == assigned && r.run.w == w && r.run.attempt == msg.Number {
+		r.handed = r.run.before
+		c.unplace(r)
+		c.finish(r, outcome{code: protocol.Invalid, certainty: r.certainty(), text: why})
+	}
+	return c.end()
 }
 
 // The Majordomo Management Interface, RFC 8: services that the broker answers

@@ -1,18 +1,18 @@
 package core
 
-// A list is a doubly linked list through links embedded in its members, so
+// A list is a doubly linked list through nodes embedded in its members, so
 // that joining and leaving allocate nothing and cost the same at any length.
-// An element is on at most one list through one link.
+// An element is on at most one list through one node.
 type list[T interface {
 	comparable
-	hook() *link[T]
+	hook() *node[T]
 }] struct {
 	head, tail T
 	size       int
 }
 
-// A link is what a member embeds for one list.
-type link[T comparable] struct {
+// A node is what a member embeds for one list.
+type node[T comparable] struct {
 	prev, next T
 	on         bool
 }
@@ -65,6 +65,6 @@ func (l *list[T]) remove(x T) {
 	} else {
 		l.tail = h.prev
 	}
-	*h = link[T]{}
+	*h = node[T]{}
 	l.size--
 }

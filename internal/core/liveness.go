@@ -8,7 +8,11 @@ import (
 
 // workerDue sends the next heartbeat to w, or judges it.
 func (c *Core) workerDue(w *worker) {
-	silence := c.running() - w.heardAt
+	if w.legacy {
+		c.freeGhosts(w)
+	}
+	until := c.heardUntil[w.peer.Port]
+	silence := until - w.heardAt
 	switch {
 	case c.leaving: // whoever is silent now has been told to go
 	case c.now < c.judgeAfter:
@@ -18,7 +22,7 @@ func (c *Core) workerDue(w *worker) {
 	case w.suspectAt != 0 && c.running() >= w.probeAt:
 		w.probeAt = c.running() + c.cfg.Heartbeat
 		c.probeOne(w) // where it fails, undelivered takes the work back
-	case w.state == up && w.seqOut > w.acked && c.running()-w.unackedAt >= c.liveness():
+	case w.state == up && w.seqOut > w.acked && until-w.unackedAt >= c.liveness():
 		c.unacknowledged(w)
 	}
 	if c.now >= w.beatAt && (w.state == welcomed || w.state == up) {
@@ -37,7 +41,7 @@ func (c *Core) armWorker(w *worker) {
 	if w.suspectAt != 0 {
 		at = min(at, c.due(w.probeAt))
 	}
-	c.wheel.set(&w.timer, at)
+	c.wheel.set(&w.timer, max(at, c.now+wheelTick)) // what is unread may be its
 }
 
 // beat sends a heartbeat, and with it the acknowledgements that wait.
@@ -92,8 +96,7 @@ func (c *Core) takeBack(w *worker, why string) {
 // charge counts the loss of a worker against r, and hands r on or gives it up.
 // alone: it may be to blame, and goes on alone.
 func (c *Core) charge(r *request, w *worker, why string, alone bool) {
-	r.losses++
-	r.lost(w)
+	c.countLoss(r)
 	c.unplace(r)
 	r.alone = r.alone || alone
 	o := outcome{code: protocol.WorkerLost, certainty: protocol.MaybeStarted,
@@ -102,23 +105,24 @@ func (c *Core) charge(r *request, w *worker, why string, alone bool) {
 	case r.hasBody && r.atMostOnce():
 		o.text = "its worker was lost (" + why + "), and it is at-most-once"
 		c.finish(r, o)
-	case int(r.losses) >= c.cfg.MaxAttempts && r.hasBody:
+	case r.losses() >= c.cfg.MaxAttempts && r.hasBody:
 		c.giveUp(r, o)
 	default:
-		c.requeue(r, true, "worker lost")
+		c.requeueFrom(r, w.instance, true, "worker lost")
 	}
 }
 
 // forgetWorker removes w, which holds nothing any more.
 func (c *Core) forgetWorker(w *worker) {
+	c.leaveUnread(w)
 	c.setState(w, silent)
 	c.wheel.clear(&w.timer)
 	if s := w.reserved; s != nil {
-		s.reserved, w.reserved = nil, nil
+		s.reserved, w.reserved, s.sought = nil, nil, nil
 		c.dispatch(s)
 	}
-	c.withdrawOffers(w, w.offers)
-	w.offers = nil
+	c.stopServing(w, w.servings)
+	w.servings = nil
 	delete(c.workers, w.instance)
 	if c.peers[w.peer.key()] == w {
 		delete(c.peers, w.peer.key())
@@ -237,7 +241,7 @@ func (c *Core) suspect(w *worker, gone bool) {
 			}
 			r = next
 		}
-		if w.runs.size == 0 && w.kept.size+w.fetching.size == 0 {
+		if w.runs.size == 0 && w.kept.size+w.fetching.size == 0 && w.listing == nil {
 			c.lose(w, "its connection is gone")
 			return
 		}
@@ -300,6 +304,13 @@ func (c *Core) windowDue() {
 				text: "it may have been sent to an earlier broker, and no worker has claimed it"})
 			continue
 		}
+		if c.now < c.untaken {
+			o := c.untakenOutcome(r.id)
+			c.event(Event{What: EventRefused, ID: r.id, Service: r.svc.name, Code: o.code, Reason: o.text})
+			c.answerAll(r, o)
+			c.abandon(r)
+			continue
+		}
 		r.rerun = true
 		c.enqueueBack(r)
 		c.arm(r)
@@ -308,7 +319,7 @@ func (c *Core) windowDue() {
 
 // makeGhost keeps in mind that w may still be busy with f.
 func (c *Core) makeGhost(w *worker, f fence, g ghost) {
-	if w.legacy || c.workers[w.instance] != w {
+	if w.legacy && g.until <= c.running() || c.workers[w.instance] != w {
 		return
 	}
 	if w.ghosts == nil { // most workers never have one
@@ -322,7 +333,7 @@ func (c *Core) makeGhost(w *worker, f fence, g ghost) {
 func (c *Core) stopRun(r *request, reason protocol.Code) {
 	if r.run != nil && r.state == assigned {
 		w, f := r.run.w, r.fence()
-		c.makeGhost(w, f, ghost{seq: r.run.seq, cancel: reason})
+		c.makeGhost(w, f, ghost{seq: r.run.seq, cancel: reason, until: r.run.leaseAt})
 		c.sendCancel(w, f, reason)
 	}
 	c.unplace(r)

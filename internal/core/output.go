@@ -69,6 +69,7 @@ const (
 	EventReplayed   What = "replayed"
 	EventJoined     What = "joined"
 	EventRefused    What = "refused"
+	EventForgotten  What = "forgotten" // nobody asks for it any more: as if it had never been asked for
 	EventAdopted    What = "adopted"
 	EventKept       What = "kept" // a worker has finished it and keeps the reply
 	EventRescued    What = "late_reply_used"
@@ -89,6 +90,7 @@ const (
 	EventPaused        What = "service_paused"
 	EventResumed       What = "service_resumed"
 	EventProtocol      What = "protocol_error"
+	EventNoRoom        What = "no_room_for_claims" // of what a worker has taken or finished, not all could be noted
 )
 
 // Reasons of a drop.
@@ -99,6 +101,7 @@ const (
 	DropDuplicate      What = "duplicate"       // a message number seen before
 	DropUnknownWorker  What = "unknown_worker"  // a message of a worker that never said READY
 	DropUnknownRequest What = "unknown_request" // a reply never asked for
+	DropOtherService   What = "other_service"   // a reply or claim of what its worker does not serve
 	DropGap            What = "after_gap"       // messages were lost before it
 	DropStaleCredit    What = "stale_credit"    // CREDIT for what no worker holds, or by an earlier try
 	DropUnasked        What = "part_not_asked"  // a part for a client that takes none
@@ -111,8 +114,8 @@ const (
 	DropCancelledTry   What = "cancelled_try"   // a try that its own cancel had overtaken
 	DropForeignCancel  What = "foreign_cancel"  // a cancel by a client that does not own the id
 	DropMalformed      What = "malformed"       // refused by the parser
-	DropTombstone      What = "tombstone_full"  // no room to remember a cancel
-	DropOverBound      What = "over_bound"      // a claim, route or acknowledgement for which there was no room
+	DropTombstone      What = "tombstone_full"  // no room to remember a cancel, or that a forgotten request has run
+	DropOverBound      What = "over_bound"      // a claim, reply, route, acknowledgement or client's clock for which there was no room
 	DropUnlisted       What = "lost_on_the_way" // a hand-over that its worker never took
 )
 

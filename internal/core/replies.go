@@ -1,8 +1,7 @@
 package core
 
 import (
-	"encoding/binary"
-
+	"github.com/privateer-mq/privateer/internal/flat"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -11,30 +10,12 @@ import (
 const LentMax = 4096
 
 // replies keeps what finished requests are answered with when they are asked
-// for again, one behind the other in pages without pointers. A page goes when
-// nothing in it is of use any more.
+// for again: meta and body, one behind the other.
 type replies struct {
-	pages  []*page
-	first  uint32 // number of pages[0]
-	bytes  int64  // of all pages, as they are in memory
+	pages  flat.Pages
+	list   [][]byte // meta and frames of one
 	oldest ref
 	newest ref
-}
-
-const pageBytes = 64 << 10
-
-type page struct {
-	bytes []byte
-	live  int
-	// Or one reply that is too large to be copied.
-	meta protocol.Meta
-	body [][]byte
-}
-
-// A place is where a reply is. Bytes 0: there is none.
-type place struct {
-	page, offset, bytes uint32
-	size                uint32 // of the body's frames together
 }
 
 // put keeps the reply of f.
@@ -42,26 +23,15 @@ func (k *replies) put(l *ledger, f *finished, meta protocol.Meta, body [][]byte)
 	if len(meta) == 0 && len(body) == 0 {
 		return
 	}
-	size := bodyBytes(body)
-	need := int(size) + len(meta) + binary.MaxVarintLen32*(2+len(body))
-	f.at.size = uint32(size)
-	if need >= LentMax {
-		k.add(&page{live: 1, meta: clone(meta), body: cloneFrames(body)}, int64(need))
-		f.at.page, f.at.bytes = k.last(), uint32(need)
-	} else {
-		if n := len(k.pages); n == 0 || k.pages[n-1] == nil || cap(k.pages[n-1].bytes)-len(k.pages[n-1].bytes) < need {
-			k.add(&page{bytes: make([]byte, 0, pageBytes)}, pageBytes)
+	f.size = uint32(bodyBytes(body))
+	k.list = append(append(k.list[:0], meta), body...)
+	if flat.Whole(k.list...) {
+		for i, b := range k.list {
+			k.list[i] = clone(b)
 		}
-		p := k.pages[len(k.pages)-1]
-		begin := len(p.bytes)
-		p.bytes = append(binary.AppendUvarint(p.bytes, uint64(len(meta))), meta...)
-		p.bytes = binary.AppendUvarint(p.bytes, uint64(len(body)))
-		for _, frame := range body {
-			p.bytes = append(binary.AppendUvarint(p.bytes, uint64(len(frame))), frame...)
-		}
-		p.live++
-		f.at.page, f.at.offset, f.at.bytes = k.last(), uint32(begin), uint32(len(p.bytes)-begin)
 	}
+	f.at = k.pages.Put(f.self, k.list...)
+	clear(k.list)
 	f.keptPrev, f.keptNext = k.newest, 0
 	if k.newest != 0 {
 		l.get(k.newest).keptNext = f.self
@@ -71,42 +41,18 @@ func (k *replies) put(l *ledger, f *finished, meta protocol.Meta, body [][]byte)
 	k.newest = f.self
 }
 
-func (k *replies) last() uint32 { return k.first + uint32(len(k.pages)) - 1 }
-
-func (k *replies) add(p *page, bytes int64) {
-	k.pages = append(k.pages, p)
-	k.bytes += bytes
-}
-
 // get is the reply of f, to be sent before the next one is put.
 func (k *replies) get(f *finished) (meta protocol.Meta, body [][]byte) {
-	if f.at.bytes == 0 {
+	if f.at.None() {
 		return nil, nil
 	}
-	p := k.pages[f.at.page-k.first]
-	if p.bytes == nil {
-		return p.meta, p.body
-	}
-	b := p.bytes[f.at.offset : f.at.offset+f.at.bytes]
-	field := func() []byte {
-		n, used := binary.Uvarint(b)
-		v := b[used : used+int(n) : used+int(n)]
-		b = b[used+int(n):]
-		return v
-	}
-	meta = protocol.Meta(field())
-	n, used := binary.Uvarint(b)
-	b = b[used:]
-	body = make([][]byte, n)
-	for i := range body {
-		body[i] = field()
-	}
-	return meta, body
+	list := k.pages.Get(f.at)
+	return list[0], list[1:]
 }
 
 // drop lets go of the reply of f. It returns the body if that was not copied.
 func (k *replies) drop(l *ledger, f *finished) (whole [][]byte) {
-	if f.at.bytes == 0 {
+	if f.at.None() {
 		return nil
 	}
 	if f.keptPrev != 0 {
@@ -119,22 +65,13 @@ func (k *replies) drop(l *ledger, f *finished) (whole [][]byte) {
 	} else {
 		k.newest = f.keptPrev
 	}
-	f.keptPrev, f.keptNext = 0, 0
-	p := &k.pages[f.at.page-k.first]
-	if (*p).live--; (*p).live == 0 {
-		if (*p).bytes != nil {
-			k.bytes -= pageBytes
-		} else {
-			k.bytes -= int64(f.at.bytes)
-			whole = (*p).body
-		}
-		*p = nil
-		for len(k.pages) > 0 && k.pages[0] == nil {
-			k.pages, k.first = k.pages[1:], k.first+1
-		}
+	whole = k.pages.Drop(f.at)
+	f.keptPrev, f.keptNext, f.at, f.size = 0, 0, flat.Place{}, 0
+	k.pages.Tidy(func(owner ref, to flat.Place) { l.get(owner).at = to })
+	if whole == nil {
+		return nil
 	}
-	f.at = place{}
-	return whole
+	return whole[1:]
 }
 
 // clone and cloneFrames copy what is lent, and nothing else.

@@ -14,7 +14,7 @@ func (c *Core) heartbeat(w *worker, m *protocol.Message) {
 	w.credit = int(m.Credit)
 	w.draining = m.Flags.Has(protocol.Draining)
 	c.takeList(w, m.Entries)
-	if len(w.acks) >= ackBatch {
+	if w.acksDue() {
 		c.flushAcks(w)
 	}
 	c.regain(w)
@@ -25,9 +25,19 @@ func (c *Core) heartbeat(w *worker, m *protocol.Message) {
 // on the list, never arrived: then, and only then, it is handed out again.
 func (c *Core) takeList(w *worker, entries []protocol.Entry) {
 	w.lists++
+	c.claimAll(w, entries)
+	c.endList(w)
+}
+
+// claimAll compares the entries of a list, or of a part of one, with what is known.
+func (c *Core) claimAll(w *worker, entries []protocol.Entry) {
 	for i := range entries {
 		c.claim(w, &entries[i])
 	}
+}
+
+// endList judges what a list, which is whole now, does not name.
+func (c *Core) endList(w *worker) {
 	for r := w.runs.tail; r != nil; {
 		prev := r.home.prev
 		if r.run.seen != w.lists && r.run.seq <= w.acked {
@@ -83,6 +93,7 @@ func (c *Core) progressed(r *request, ago time.Duration) {
 // reply takes a worker's REPLY. It is acknowledged whatever it is worth, so
 // that the worker need not keep it.
 func (c *Core) reply(w *worker, m *protocol.Message) {
+	c.withinLimits(m)
 	if m.Flags.Has(protocol.Partial) {
 		c.part(w, m)
 		return
@@ -92,6 +103,7 @@ func (c *Core) reply(w *worker, m *protocol.Message) {
 		delete(w.ghosts, f)
 		c.regain(w)
 	}
+	c.wake(m.ID)
 	r := c.requests[m.ID]
 	if r == nil {
 		c.lateReply(w, m, f)
@@ -102,17 +114,28 @@ func (c *Core) reply(w *worker, m *protocol.Message) {
 	case m.Epoch == c.cfg.Epoch && m.Number > r.attempt:
 		c.ack(w, f, c.now, true)
 		c.drop(DropUnknownRequest, m.ID)
+	case !w.mayHold(r):
+		c.ack(w, f, c.now, true)
+		c.drop(DropOtherService, m.ID)
 	case m.Code.Final() && m.Flags.Has(protocol.CtxCancelled) && m.Code != protocol.OK:
 		c.ack(w, f, r.deadline, true) // a broker's own cancel is no outcome
-		w.take(f)
-		if current { // adopted: it was cancelled under an earlier broker
+		c.take(w, f)
+		switch {
+		case current && r.state == kept: // it came to an end, and what it brings is no outcome
+			c.keeperLost(r)
+		case current: // adopted: it was cancelled under an earlier broker
 			c.unplace(r)
 			c.requeue(r, true, "cancelled before")
 		}
 		c.drop(DropLateReply, m.ID)
+	case m.Code == protocol.Gone && m.Flags.Has(protocol.CtxCancelled) && m.Epoch != c.cfg.Epoch && r.state != kept:
+		// Withdrawn under an earlier broker: it ran, as an id-only entry would say.
+		c.ack(w, f, r.deadline, false)
+		c.stopOther(r, w)
+		c.finish(r, outcome{code: protocol.Gone, certainty: protocol.Ran, text: goneText})
 	case m.Code.Final() && !current && (m.Stream.Part > 0 || r.torn): // its parts are of another run
 		c.ack(w, f, r.deadline, true)
-		w.take(f)
+		c.take(w, f)
 		c.drop(DropLateReply, m.ID)
 	case m.Code.Final():
 		c.ack(w, f, r.deadline, false)
@@ -129,25 +152,30 @@ func (c *Core) reply(w *worker, m *protocol.Message) {
 		c.finish(r, outcome{code: m.Code, certainty: protocol.Ran, attempt: m.Number, stream: m.Stream, meta: m.Meta, body: m.Body})
 	case !current:
 		c.ack(w, f, r.deadline, true)
-		w.take(f)
+		c.take(w, f)
 		c.drop(DropLateReply, m.ID)
 	case r.state == kept && m.Code != protocol.Gone: // it was asked for the reply, or GONE
 		c.ack(w, f, r.deadline, false)
 		c.keeperLost(r)
 	default:
 		c.ack(w, f, r.deadline, false)
-		w.take(f)
+		c.take(w, f)
 		c.notDone(r, w, m)
 	}
 }
 
-// take notes that the reply of f was taken, and that its request goes on.
-func (w *worker) take(f fence) {
+// take notes that the reply of f was taken, and that its request goes on. A worker
+// that is in its right mind has no more of them than a list has entries.
+func (c *Core) take(w *worker, f fence) {
 	if w.legacy {
 		return
 	}
 	if w.taken == nil { // most workers never need one
 		w.taken = map[fence]uint32{}
+	}
+	if _, known := w.taken[f]; !known && len(w.taken) >= protocol.EntriesMax {
+		c.drop(DropOverBound, f.id)
+		return
 	}
 	w.taken[f] = w.lists
 }
@@ -156,6 +184,9 @@ func (w *worker) take(f fence) {
 func (c *Core) notDone(r *request, w *worker, m *protocol.Message) {
 	before := r.run.before
 	started := m.Flags.Has(protocol.Started)
+	if m.Code == protocol.Retry {
+		c.countLoss(r)
+	}
 	c.unplace(r)
 	switch m.Code {
 	case protocol.Retry:
@@ -202,20 +233,18 @@ func (c *Core) notDone(r *request, w *worker, m *protocol.Message) {
 
 // restUntil queues r again at that time.
 func (c *Core) restUntil(r *request, at time.Duration, why string) {
-	if c.takeRival(r) {
+	c.event(Event{What: EventRequeued, ID: r.id, Attempt: r.attempt, Reason: why})
+	if c.takeRival(r) || c.leaveUnwanted(r) {
 		return
 	}
 	r.enter(backoff)
 	r.special().again = at
-	c.event(Event{What: EventRequeued, ID: r.id, Attempt: r.attempt, Reason: why})
 	c.arm(r)
 }
 
 // again: the handler asked for a retry.
 func (c *Core) again(r *request, w *worker, m *protocol.Message) {
-	r.losses++
-	r.lost(w)
-	if int(r.losses) >= c.cfg.MaxAttempts || (r.hasBody && r.atMostOnce()) {
+	if r.losses() >= c.cfg.MaxAttempts || (r.hasBody && r.atMostOnce()) {
 		o := outcome{code: protocol.Failed, certainty: protocol.Ran, retryable: true, attempt: m.Number, meta: m.Meta}
 		if m.Meta.Get(protocol.MetaErrorText) == "" {
 			o.meta, o.text = nil, "its handler asked for another attempt, and none is left"
@@ -224,20 +253,19 @@ func (c *Core) again(r *request, w *worker, m *protocol.Message) {
 		return
 	}
 	r.rerun = true
-	if c.takeRival(r) {
+	c.counters.Retries++
+	c.event(Event{What: EventRequeued, ID: r.id, Service: r.svc.name, Worker: w.instance, Attempt: m.Number, Reason: "handler asked for a retry"})
+	if c.takeRival(r) || c.leaveUnwanted(r) {
 		return
 	}
 	if !r.hasBody {
-		c.event(Event{What: EventRequeued, ID: r.id, Worker: w.instance, Attempt: m.Number, Reason: "handler asked for a retry"})
 		c.orphaned(r)
 		return
 	}
-	wait := min(retryFirst<<min(r.losses-1, 10), retryLast)
+	wait := min(retryFirst<<min(r.losses()-1, 10), retryLast)
 	wait += time.Duration(mix(r.id, uint64(r.attempt)) % uint64(wait/2))
 	r.enter(backoff)
 	r.special().again = c.now + wait
-	c.counters.Retries++
-	c.event(Event{What: EventRequeued, ID: r.id, Service: r.svc.name, Worker: w.instance, Attempt: m.Number, Reason: "handler asked for a retry"})
 	c.arm(r)
 }
 
@@ -262,21 +290,37 @@ func (c *Core) lateReply(w *worker, m *protocol.Message, f fence) {
 	switch {
 	case fin != nil:
 		// Superseded is what another attempt has finished. A run that no other
-		// took the place of is remembered by its worker, for the next broker.
-		c.ack(w, f, fin.deadline, fin.code.Final() && fin.attempt != f.attempt)
+		// took the place of is remembered by its worker, for the next broker; and so
+		// is one whose kept reply was asked for twice, under two numbers.
+		c.ack(w, f, fin.deadline, fin.code.Final() && fin.attempt != f.attempt && !m.Flags.Has(protocol.FromKept))
 		if fin.attempt != f.attempt || fin.code != m.Code {
 			c.drop(DropLateReply, m.ID)
 		}
-	case m.Epoch != c.cfg.Epoch && m.Code.Final() && (m.Code == protocol.OK || !m.Flags.Has(protocol.CtxCancelled)) && c.done.size() < c.cfg.MaxIDs && !w.legacy:
-		// Run under an earlier broker: kept for the client's retry.
+	case w.legacy || m.Epoch == c.cfg.Epoch || !saysThatItRan(m): // nobody can ask for it
+		c.ack(w, f, c.now, true)
+		c.drop(DropUnknownRequest, m.ID)
+	case !c.roomForID(): // the worker keeps it, and offers it again
+		c.untaken = max(c.untaken, c.now+c.cfg.ReplayWindow)
+		c.drop(DropOverBound, m.ID)
+	case m.Code.Final(): // run under an earlier broker: kept for the client's retry
 		deadline := c.now + c.cfg.ReplayWindow
 		c.ack(w, f, deadline, false)
 		c.remember(finished{id: m.ID, code: m.Code, certainty: protocol.Ran, attempt: m.Number,
 			stream: m.Stream, deadline: deadline}, m.Meta, m.Body)
-	default:
-		c.ack(w, f, c.now, true)
-		c.drop(DropUnknownRequest, m.ID)
+	default: // withdrawn under an earlier broker, and its READY found no room here
+		deadline := c.now + c.cfg.ReplayWindow
+		c.ack(w, f, deadline, false)
+		c.remember(finished{id: m.ID, code: protocol.Gone, certainty: protocol.Ran, attempt: m.Number, deadline: deadline, bodyGone: true}, nil, nil)
 	}
+}
+
+// saysThatItRan reports whether m, a reply to an earlier broker, is an outcome, or
+// that of a run which that broker had withdrawn.
+func saysThatItRan(m *protocol.Message) bool {
+	if m.Flags.Has(protocol.CtxCancelled) {
+		return m.Code == protocol.OK || m.Code == protocol.Gone
+	}
+	return m.Code.Final()
 }
 
 // ack notes that a reply needs no keeping; it goes out with the next heartbeat
@@ -287,9 +331,17 @@ func (c *Core) ack(w *worker, f fence, deadline time.Duration, superseded bool) 
 	}
 	w.acks = append(w.acks, protocol.Acked{ID: f.id, Attempt: f.attempt, Epoch: f.epoch,
 		RemainingMS: ms(deadline - c.now), Superseded: superseded})
-	if len(w.acks) >= ackBatch {
+	if w.acksDue() {
 		c.flushAcks(w)
 	}
+}
+
+// acksDue reports whether what waits to be acknowledged is not to wait for a
+// heartbeat: there is much of it, or its worker waits for it to leave, or has no room
+// on its list for what it may be handed, and for what is finished there and not
+// acknowledged.
+func (w *worker) acksDue() bool {
+	return len(w.acks) >= ackBatch || len(w.acks) > 0 && (w.draining || w.credit+len(w.acks) > protocol.EntriesMax)
 }
 
 func (c *Core) flushAcks(w *worker) {

@@ -32,7 +32,7 @@ var legal = [...]uint16{
 	backoff:  1<<queued | 1<<waiting | 1<<assigned | 1<<kept | 1<<done,
 	waiting:  1<<queued | 1<<assigned | 1<<kept | 1<<done,
 	assigned: 1<<assigned | 1<<waiting | 1<<queued | 1<<backoff | 1<<orphan | 1<<kept | 1<<done,
-	kept:     1<<assigned | 1<<queued | 1<<waiting | 1<<orphan | 1<<done,
+	kept:     1<<kept | 1<<assigned | 1<<queued | 1<<waiting | 1<<orphan | 1<<done,
 	orphan:   1<<queued | 1<<waiting | 1<<assigned | 1<<kept | 1<<done,
 	done:     0,
 }
@@ -49,7 +49,7 @@ func (r *request) enter(s state) {
 // few of them need is elsewhere (rare), and what is copied of messages stands in
 // one slab.
 type request struct {
-	home  link[*request] // in the list that its state names
+	home  node[*request] // in the list that its state names
 	timer timer
 	svc   *service
 	run   *run // assigned, kept
@@ -60,7 +60,7 @@ type request struct {
 	digest   uint64
 	accepted time.Duration
 	deadline time.Duration
-	interest time.Duration // running time; 0: until the deadline
+	interest time.Duration // of the first asker, in running time; 0: until the deadline
 	owner    uint64        // instance of the newest asker
 	instance uint64        // of the first asker
 	try      uint32        // its newest; 0: nobody has asked here
@@ -71,13 +71,14 @@ type request struct {
 	state    state
 	was      state // before, while it is none
 	priority uint8
-	losses   uint8 // attempts counted against max attempts
-	plain    bool  // its id is the broker's own
-	hasBody  bool  // false: known from a worker's claim only
-	handed   bool  // may have reached a worker: hand-overs proven lost do not count
-	rerun    bool  // an earlier attempt may have run: the next one is told
-	unclear  bool  // another worker may run it, and has until the end of the window to say so
-	alone    bool  // lost a worker: goes only to one that holds nothing else
+	accept   bool // its client is to be told that it is in hand
+	plain    bool // its id is the broker's own
+	hasBody  bool // false: known from a worker's claim only
+	handed   bool // may have reached a worker: hand-overs proven lost do not count
+	rerun    bool // an earlier attempt may have run: the next one is told
+	unclear  bool // another worker may run it, and has until the end of the window to say so
+	alone    bool // lost a worker: goes only to one that holds nothing else
+	unwanted bool // interest has ended, and FINISH lets its run go on: it is not handed out again
 
 	// Where things are in the slab, and what else is known of the first asker.
 	frames  uint8 // of the body, in the slab
@@ -93,19 +94,24 @@ type request struct {
 
 // rare is what few requests need.
 type rare struct {
-	others    []route  // of further instances
-	lostWith  []uint64 // workers it was lost with
-	rival     *worker  // runs it as well, as rivalRun
+	others    []route // of further instances
+	lost      []loss  // attempts that count against max attempts
+	rival     *worker // runs it as well, as rivalRun
 	rivalRun  fence
+	second    *worker // kept at another one: it has finished r as well, as secondRun
+	secondRun fence
 	again     time.Duration // backoff: when it is queued again
 	since     time.Duration // when it was queued last; 0: when it was accepted
 	doubt     time.Duration // by so much the deadline may be later: it was read just after this broker had stood still
+	aged      time.Duration // so much was taken off what its client had left, for it seemed to have been on its way
 	body      [][]byte      // if it is too much for the slab
 	envelope  [][]byte      // of the first asker, if it is not bare
 	grant     uint32        // partial: parts that a run may send at first
 	torn      bool          // a legacy worker made parts of its reply: an end of another attempt is none
 	parts     [][]byte
 	partBytes int64
+
+	secondKept bool // ... and keeps its reply
 }
 
 // nothing is what most requests have: it is never written.
@@ -119,13 +125,15 @@ func (r *request) special() *rare {
 	return r.rare
 }
 
-func (r *request) hook() *link[*request] { return &r.home }
+func (r *request) hook() *node[*request] { return &r.home }
 
-// A route is where one client instance hears of a request.
+// A route is where one client instance hears of a request, and for how long that
+// wants it if it does not ask again.
 type route struct {
 	instance uint64
 	try      uint32
 	peer     Peer
+	interest time.Duration // running time; 0: until the deadline
 }
 
 // A run is a request in the hands of a worker. (id, attempt, epoch) is its fence.
@@ -136,6 +144,7 @@ type run struct {
 	epoch   uint64
 	seq     uint32        // number of the hand-over on the worker's link; 0: known from a list
 	started bool          // the lease runs
+	parts   bool          // it has made parts of its reply
 	fetch   bool          // kept: REPLAY_ONLY is under way
 	adopted bool          // known from a list: an earlier broker handed it out, or this one lost it
 	over    bool          // ... and an earlier broker had cancelled it: only OK is an outcome
@@ -216,6 +225,38 @@ type fence struct {
 
 func (r *request) fence() fence { return fence{r.id, r.run.attempt, r.run.epoch} }
 
+// A loss is an attempt that counts against max attempts. One counts once, even
+// if it is taken up again and lost a second time.
+type loss struct {
+	worker  uint64
+	attempt uint32
+	epoch   uint64
+}
+
+// losses is how many attempts count against max attempts.
+func (r *request) losses() int { return len(r.lost) }
+
+func (r *request) lostWorkers() (list []uint64) {
+	for _, l := range r.lost {
+		list = append(list, l.worker)
+	}
+	return list
+}
+
+// countLoss counts the attempt under way. More than max attempts need not be known.
+func (c *Core) countLoss(r *request) {
+	l := loss{r.run.w.instance, r.run.attempt, r.run.epoch}
+	for _, old := range r.lost {
+		if old.attempt == l.attempt && old.epoch == l.epoch {
+			return
+		}
+	}
+	if len(r.lost) < c.cfg.MaxAttempts {
+		s := r.special()
+		s.lost = append(s.lost, l)
+	}
+}
+
 func (r *request) atMostOnce() bool { return r.flags.Has(protocol.AtMostOnce) }
 
 // certainty of an outcome that no worker reported.
@@ -235,7 +276,10 @@ func (c *Core) unplace(r *request) {
 	case queued:
 		r.svc.unqueue(r)
 		c.queued--
-		if r.alone && r.svc.lone.size == 0 {
+		if !r.alone {
+			break
+		}
+		if c.lone--; r.svc.lone.size == 0 {
 			c.unreserve(r.svc)
 		}
 	case waiting:
@@ -252,11 +296,14 @@ func (c *Core) unplace(r *request) {
 // Moments that move later are found out when the timer fires.
 func (c *Core) arm(r *request) {
 	at := r.deadline
-	if r.interest != 0 {
-		at = min(at, c.due(r.interest))
+	if r.accept {
+		at = min(at, r.accepted+acceptAfter)
+	}
+	if until := r.wantedUntil(); until != 0 {
+		at = min(at, c.due(until))
 	}
 	switch {
-	case r.state == backoff:
+	case r.state == backoff || r.state == orphan && r.try == 0:
 		at = min(at, r.again)
 	case r.state == assigned && r.run.started && r.run.lease != 0:
 		at = min(at, c.due(r.run.leaseAt))
@@ -273,14 +320,19 @@ func (c *Core) armSooner(r *request, at time.Duration) {
 
 // requestDue decides what r's timer was set for.
 func (c *Core) requestDue(r *request) {
+	if r.accept && c.now >= r.accepted+acceptAfter {
+		c.sayAccepted(r, r.owner)
+	}
 	switch {
 	case r.deadline <= c.now:
 		c.expire(r)
-	case r.interest != 0 && c.due(r.interest) <= c.now:
+	case r.wantedUntil() != 0 && c.due(r.wantedUntil()) <= c.now:
 		c.interestOver(r)
 	case r.state == backoff && r.again <= c.now:
 		c.unplace(r)
 		c.queueAgain(r)
+	case r.state == orphan && r.try == 0 && r.again <= c.now:
+		c.letGo(r) // its worker is gone, and nobody brings its body
 	case r.state == assigned && r.run.started && r.run.lease != 0 && c.due(r.run.leaseAt) <= c.now:
 		c.leaseOver(r)
 	default:
@@ -296,23 +348,105 @@ func (c *Core) expire(r *request) {
 	certainty := r.certainty()
 	if r.doubt > 0 && certainty == protocol.NotStarted { // its client may ask again: it knows
 		o := outcome{code: protocol.Expired, certainty: certainty, text: "the deadline may have passed while this broker stood still"}
-		c.event(Event{What: EventRefused, ID: r.id, Code: o.code, Reason: o.text})
+		c.event(Event{What: EventRefused, ID: r.id, Service: r.svc.name, Code: o.code, Reason: o.text})
 		c.answerAll(r, o)
 		c.abandon(r)
 		return
 	}
+	text := "the deadline passed"
+	if certainty == protocol.NotStarted && r.svc.live == 0 && r.svc.name != "" {
+		text = "the deadline passed; no live worker serves " + r.svc.name
+	}
 	c.stopRun(r, protocol.ReasonExpired)
-	c.finish(r, outcome{code: protocol.Expired, certainty: certainty, text: "the deadline passed"})
+	c.finish(r, outcome{code: protocol.Expired, certainty: certainty, text: text})
 }
 
-// interestOver: the client has not asked again in the time it had named.
+// wantedUntil is when the last of those who ask for r no longer waits, in running
+// time; 0: somebody does until the deadline.
+func (r *request) wantedUntil() time.Duration {
+	until := r.interest
+	for i := range r.others {
+		if until == 0 || r.others[i].interest == 0 {
+			return 0
+		}
+		until = max(until, r.others[i].interest)
+	}
+	return until
+}
+
+// interestOver: nobody has asked again in the time named. What ran to its end
+// somewhere stays, and FINISH lets a run go on; but not one that has made parts: its
+// end would wait for a client that takes none.
 func (c *Core) interestOver(r *request) {
-	if (r.state == assigned || r.state == kept) && r.flags.Has(protocol.Finish) {
-		r.interest = 0
+	finish := r.state == assigned && r.flags.Has(protocol.Finish) && !r.run.parts
+	if finish || r.state == kept {
+		r.unwanted = true
+		r.setInterest(0)
 		c.arm(r)
 		return
 	}
-	c.withdraw(r, "its client no longer waits for it")
+	c.letGo(r)
+}
+
+const notWaiting = "its client has not asked again in its time"
+
+// leaveUnwanted ends r, which has left its worker, if nobody waits for another
+// run of it. It reports whether it did.
+func (c *Core) leaveUnwanted(r *request) bool {
+	if !r.unwanted {
+		return false
+	}
+	c.letGo(r)
+	return true
+}
+
+// letGo ends r without an outcome: whoever asks for it again begins anew. What may
+// have run is remembered; at most once, that is its end.
+func (c *Core) letGo(r *request) {
+	ran, claimable := r.handed || r.rerun, r.state == waiting // that is known of it without us
+	if !claimable && (ran && r.atMostOnce() || r.attempt > 0 && !c.remembersBegun(r, ran)) {
+		c.stopRun(r, protocol.ReasonUnwanted)
+		c.finish(r, outcome{code: protocol.Unknown, certainty: protocol.MaybeStarted, text: notWaiting + ", and it may have run"})
+		return
+	}
+	e := Event{What: EventForgotten, ID: r.id, Service: r.svc.name, Attempt: r.attempt, Reason: notWaiting}
+	if r.state == assigned {
+		e.Worker = r.run.w.instance
+	}
+	c.stopRun(r, protocol.ReasonUnwanted)
+	c.event(e)
+	c.abandon(r)
+}
+
+// A begun is what is left of a request that was forgotten: the attempts it had, so
+// that their numbers are not used again, and whether one may have run.
+type begun struct {
+	id      protocol.ID
+	attempt uint32
+	ran     bool
+	timer   timer
+}
+
+// remembersBegun keeps that of r, if there is room.
+func (c *Core) remembersBegun(r *request, ran bool) bool {
+	if len(c.begun) >= c.cfg.MaxQueue {
+		c.drop(DropTombstone, r.id)
+		return false
+	}
+	b := &begun{id: r.id, attempt: r.attempt, ran: ran}
+	b.timer.owner = b
+	c.begun[r.id] = b
+	c.wheel.set(&b.timer, r.deadline+c.cfg.Heartbeat)
+	return true
+}
+
+// goOn takes up what is left of an earlier beginning of r.
+func (c *Core) goOn(r *request) {
+	if b := c.begun[r.id]; b != nil {
+		r.attempt, r.handed, r.rerun = max(r.attempt, b.attempt), r.handed || b.ran, r.rerun || b.ran
+		c.wheel.clear(&b.timer)
+		delete(c.begun, r.id)
+	}
 }
 
 // withdraw ends r as CANCELLED.
@@ -324,15 +458,14 @@ func (c *Core) withdraw(r *request, text string) {
 
 // leaseOver: the attempt made no progress in its time. It is taken back.
 func (c *Core) leaseOver(r *request) {
-	r.losses++
-	r.lost(r.run.w)
+	c.countLoss(r)
 	c.stopRun(r, protocol.ReasonLease)
 	o := outcome{code: protocol.Timeout, certainty: protocol.MaybeStarted, text: "its lease ended with no attempts left"}
 	switch {
 	case r.atMostOnce():
 		c.finish(r, o)
 		return
-	case int(r.losses) >= c.cfg.MaxAttempts:
+	case r.losses() >= c.cfg.MaxAttempts:
 		c.giveUp(r, o)
 		return
 	}

@@ -45,6 +45,8 @@ func (s *stage) client(words []string) {
 			m.Number = uint32(s.number(v))
 		case "remaining":
 			m.RemainingMS = ms(s.duration(v))
+		case "sent":
+			m.SentMS = ms(s.duration(v))
 		case "interest":
 			m.InterestMS = ms(s.duration(v))
 		case "first":

@@ -131,9 +131,13 @@ func (s *stage) step(words []string) {
 	case w == "stopped":
 		d := s.duration(words[1])
 		s.now += d
-		s.put(s.core.Stopped(s.now, d, nil))
+		s.put(s.core.Stopped(s.now, d, s.now, nil))
 	case w == "disconnected":
-		s.put(s.core.Disconnected(s.now, nil))
+		var peer Peer
+		if len(words) > 1 {
+			peer.ID = []byte(words[1])
+		}
+		s.put(s.core.Disconnected(s.now, peer, nil))
 	case w == "drain":
 		s.put(s.core.Drain(s.now, nil))
 	case w == "leave":
@@ -192,6 +196,8 @@ func (s *stage) configure(settings []string) {
 	for _, set := range settings {
 		k, v, _ := strings.Cut(set, "=")
 		switch k {
+		case "max-deadline":
+			s.cfg.MaxDeadline = s.duration(v)
 		case "max-attempts":
 			s.cfg.MaxAttempts = s.number(v)
 		case "max-queue":
@@ -206,6 +212,8 @@ func (s *stage) configure(settings []string) {
 			s.cfg.MaxIDs = s.number(v)
 		case "max-dead":
 			s.cfg.MaxDead = s.number(v)
+		case "replay-window":
+			s.cfg.ReplayWindow = s.duration(v)
 		case "replay-bytes":
 			s.cfg.ReplayBytes = int64(s.number(v))
 		case "lease":

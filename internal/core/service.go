@@ -17,38 +17,39 @@ type service struct {
 	turn  uint8             // dispatches, to let the lower priorities through
 	loner bool              // the last dispatch was a lone request: another one goes first
 
-	// A worker's offer to this service is on exactly one of two lists: here,
-	// while the worker may have credit, or on the worker's own list of offers
+	// A worker's serving of this service is on exactly one of two lists: here,
+	// while the worker may have credit, or on the worker's own list of servings
 	// found without credit. So after a dispatch either no request waits or no
-	// offer stands here, and a worker that regains credit need only look at
+	// serving stands here, and a worker that regains credit need only look at
 	// its own list.
-	offers   list[*offer]
+	ready    list[*serving]
 	members  list[*member]
 	paused   bool // nothing is handed out
 	live     int  // members whose worker takes requests, or will
 	open     int  // open requests that name this service
 	reserved *worker
+	sought   *request // the first lone one: no worker was free for it, nor has become so since
 	dirty    bool
 }
 
-// An offer is one worker's readiness to serve one service.
-type offer struct {
-	link link[*offer]
+// A serving is one worker's readiness to serve one service.
+type serving struct {
+	node node[*serving]
 	w    *worker
 	s    *service
-	here bool // on s.offers; otherwise on w.resting
+	here bool // on s.ready; otherwise on w.resting
 	self member
 }
 
-func (o *offer) hook() *link[*offer] { return &o.link }
+func (o *serving) hook() *node[*serving] { return &o.node }
 
-// A member is an offer's place in the list of all workers of its service.
+// A member is a serving's place in the list of all workers of its service.
 type member struct {
-	link link[*member]
-	o    *offer
+	node node[*member]
+	o    *serving
 }
 
-func (m *member) hook() *link[*member] { return &m.link }
+func (m *member) hook() *node[*member] { return &m.node }
 
 // class orders the priorities for dispatch.
 func class(priority uint8) int {
@@ -89,6 +90,7 @@ func (s *service) queuedRequests() int {
 func (s *service) unqueue(r *request) {
 	if r.alone {
 		s.lone.remove(r)
+		s.sought = nil
 	} else {
 		s.queue[class(r.priority)].remove(r)
 	}
@@ -111,7 +113,7 @@ func (c *Core) enterQueue(r *request) {
 func (c *Core) enqueueBack(r *request) {
 	c.enterQueue(r)
 	if r.alone {
-		r.svc.lone.pushBack(r)
+		c.enterLone(r)
 		return
 	}
 	r.svc.queue[class(r.priority)].pushBack(r)
@@ -120,22 +122,31 @@ func (c *Core) enqueueBack(r *request) {
 func (c *Core) enqueueFront(r *request) {
 	c.enterQueue(r)
 	if r.alone {
-		r.svc.lone.pushBack(r) // among those that lost a worker: oldest loss first
+		c.enterLone(r)
 		return
 	}
 	r.svc.queue[class(r.priority)].pushFront(r)
 }
 
+// enterLone puts r among those that lost a worker: oldest loss first.
+func (c *Core) enterLone(r *request) {
+	r.svc.lone.pushBack(r)
+	c.lone++
+}
+
 // front is the request to hand out next, lone ones aside: the highest priority
-// first, but one dispatch in sixteen goes to the lowest that waits, so that a
-// flood above cannot starve it.
+// first, but of sixteen dispatches one goes to the lowest that waits, and two to
+// normal, so that a flood above starves neither.
 func (s *service) front() *request {
-	low := s.turn%16 == 15
-	for i := range s.queue {
-		if low {
-			i = len(s.queue) - 1 - i
-		}
-		if r := s.queue[i].head; r != nil {
+	order := [...]int{0, 1, 2}
+	switch s.turn % 16 {
+	case 5, 10:
+		order = [...]int{1, 0, 2}
+	case 15:
+		order = [...]int{2, 1, 0}
+	}
+	for _, class := range order {
+		if r := s.queue[class].head; r != nil {
 			return r
 		}
 	}
@@ -150,7 +161,7 @@ func (c *Core) dispatch(s *service) {
 	}
 }
 
-// regain asks that w's offers be looked at before the running call ends: it
+// regain asks that w's servings be looked at before the running call ends: it
 // may have credit again.
 func (c *Core) regain(w *worker) {
 	if !w.dirty {
@@ -174,15 +185,12 @@ func (c *Core) settle() {
 			if c.leaving {
 				continue
 			}
-			if s := w.reserved; s != nil && w.runs.size == 0 {
-				c.match(s)
-			}
 			c.offerLone(w)
 			for w.free(c) > 0 && w.resting.head != nil {
 				o := w.resting.head
 				w.resting.remove(o)
 				o.here = true
-				o.s.offers.pushBack(o)
+				o.s.ready.pushBack(o)
 				c.match(o.s)
 			}
 		}
@@ -193,14 +201,25 @@ func (c *Core) settle() {
 // offerLone looks at the lone requests of w's services: none of them could be
 // given to w, nor reserve it, while w held a lone request or took nothing.
 func (c *Core) offerLone(w *worker) {
-	if w.runs.size > 0 || w.free(c) <= 0 {
+	if c.lone == 0 {
 		return
 	}
-	for _, o := range w.offers {
-		if o.s.lone.head != nil {
-			c.match(o.s)
+	for _, o := range w.servings {
+		s := o.s
+		switch {
+		case s.lone.head == nil || !w.canReserve(c, s):
+		case w.runs.size == 0 && w.spare(c) > 0:
+			s.sought = nil
+			c.match(s)
+		case s.reserved == nil && !(s.loner && s.front() != nil) && !s.paused:
+			s.reserved, w.reserved = w, s
 		}
 	}
+}
+
+// canReserve reports whether w may be kept for the first lone request of s.
+func (w *worker) canReserve(c *Core, s *service) bool {
+	return w.takes(c) && w.credit > 0 && w.lone == nil && (w.reserved == nil || w.reserved == s) && !w.runsStill(s.lone.head)
 }
 
 // match hands out what waits at s, as far as there is credit: to the worker
@@ -209,21 +228,21 @@ func (c *Core) match(s *service) {
 	if c.leaving || s.paused {
 		return
 	}
-	for s.lone.head != nil && c.dispatchLone(s) {
-	}
 	for {
+		for s.lone.head != nil && c.dispatchLone(s) {
+		}
 		r := s.front()
-		o := s.offers.head
+		o := s.ready.head
 		if r == nil || o == nil {
 			return
 		}
-		s.offers.remove(o)
+		s.ready.remove(o)
 		if o.w.free(c) <= 0 {
 			o.here = false
 			o.w.resting.pushBack(o)
 			continue
 		}
-		s.offers.pushBack(o)
+		s.ready.pushBack(o)
 		if o.w.runsStill(r) {
 			c.avoid(r, s, o.w)
 			continue
@@ -231,16 +250,14 @@ func (c *Core) match(s *service) {
 		s.turn++
 		s.loner = false
 		c.handOut(r, o.w)
-		for s.lone.head != nil && c.dispatchLone(s) {
-		}
 	}
 }
 
 // avoid: w still runs an abandoned attempt of r and could not start it again.
 // Another worker gets it, or w when that attempt has ended.
 func (c *Core) avoid(r *request, s *service, w *worker) {
-	for m, n := s.members.head, 0; m != nil && n < soloScan; m, n = m.link.next, n+1 {
-		if o := m.o; o.w != w && o.w.free(c) > 0 && !o.w.runsStill(r) {
+	for o, n := s.ready.head, 0; o != nil && n < avoidScan; o, n = o.node.next, n+1 {
+		if o.w != w && o.w.free(c) > 0 && !o.w.runsStill(r) {
 			s.turn++
 			c.handOut(r, o.w)
 			return
@@ -256,18 +273,24 @@ func (c *Core) avoid(r *request, s *service, w *worker) {
 // there is none, one worker is reserved: it is given nothing else until it is
 // free. Between two of them another request has its turn, if one waits: where
 // each lone one kills its worker, nothing else would ever run. It reports whether
-// a request was handed out.
+// a request was handed out. All workers are looked at, once; then those that become
+// free, until this request has left.
 func (c *Core) dispatchLone(s *service) bool {
 	r := s.lone.head
 	if s.loner && s.front() != nil {
 		c.unreserve(s)
 		return false
 	}
+	if s.sought == r {
+		return false
+	}
+	if w := s.reserved; w != nil && !w.takes(c) {
+		c.unreserve(s)
+	}
 	var best *worker
-	n := 0
-	for m := s.members.head; m != nil && n < soloScan; m, n = m.link.next, n+1 {
+	for m := s.members.head; m != nil; m = m.node.next {
 		w := m.o.w
-		if !w.takes(c) || w.credit == 0 || w.runsStill(r) || (w.reserved != nil && w.reserved != s) {
+		if !w.canReserve(c, s) {
 			continue
 		}
 		if w.runs.size == 0 && w.spare(c) > 0 {
@@ -277,10 +300,11 @@ func (c *Core) dispatchLone(s *service) bool {
 			w.lone, s.loner = r, true
 			return true
 		}
-		if w.lone == nil && (best == nil || w.runs.size < best.runs.size) {
+		if best == nil || w.runs.size < best.runs.size {
 			best = w // it is free soonest, as far as one can tell
 		}
 	}
+	s.sought = r
 	if s.reserved == nil && best != nil {
 		s.reserved, best.reserved = best, s
 	}
@@ -296,7 +320,7 @@ func (c *Core) rotate(s *service, m *member) {
 
 func (c *Core) unreserve(s *service) {
 	if w := s.reserved; w != nil {
-		s.reserved, w.reserved = nil, nil
+		s.reserved, w.reserved, s.sought = nil, nil, nil
 		c.regain(w)
 	}
 }
@@ -337,19 +361,18 @@ func (c *Core) handOut(r *request, w *worker) {
 
 // requeue puts a request that left its worker back at the front of its queue.
 // rerun: it may have run there.
-func (c *Core) requeue(r *request, rerun bool, why string) {
+func (c *Core) requeue(r *request, rerun bool, why string) { c.requeueFrom(r, 0, rerun, why) }
+
+// requeueFrom is requeue, and says which worker it was.
+func (c *Core) requeueFrom(r *request, worker uint64, rerun bool, why string) {
 	c.unplace(r)
 	r.rerun = r.rerun || rerun
 	if c.once(r) {
 		return
 	}
 	c.counters.Requeued++
-	e := Event{What: EventRequeued, ID: r.id, Service: r.svc.name, Attempt: r.attempt, Reason: why}
-	if n := len(r.lostWith); n > 0 && why == "worker lost" {
-		e.Worker = r.lostWith[n-1]
-	}
-	c.event(e)
-	if c.takeRival(r) {
+	c.event(Event{What: EventRequeued, ID: r.id, Service: r.svc.name, Worker: worker, Attempt: r.attempt, Reason: why})
+	if c.takeRival(r) || c.leaveUnwanted(r) {
 		return
 	}
 	if !r.hasBody {
@@ -391,5 +414,6 @@ func (c *Core) once(r *request) bool {
 // orphaned: nobody holds r any more, and its body never reached this broker.
 func (c *Core) orphaned(r *request) {
 	r.enter(orphan)
+	r.special().again = c.now + claimLasts
 	c.arm(r)
 }

@@ -4,13 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
+	"time"
 
 	"github.com/privateer-mq/privateer/protocol"
 )
 
 // What a request keeps of its messages is copied into its slab: the routing id
 // of the first asker, the end-to-end fields, and a body of small frames, each
-// behind its length.
+// behind its length. Three slices in their place would bring a queued request over
+// the bound of TestMemoryOfAQueuedRequest.
 
 const (
 	slabMax   = 1<<16 - 1 // places in it are numbers of 16 bits
@@ -40,8 +42,24 @@ func bodyFits(body [][]byte) bool {
 	return size <= slabMax/2 && len(body) <= framesMax
 }
 
+// pack leaves nothing in the slab but what is of use: of a request that is asked for
+// from ever new sockets that is a small part of it.
+func (r *request) pack() {
+	peer, meta, body := r.peerID(), r.meta(), r.slab[r.bodyAt:]
+	if r.frames == 0 {
+		body = nil
+	}
+	body = body[:bodyLen(body, r.frames)]
+	slab := make([]byte, 0, len(peer)+len(meta)+len(body))
+	r.peerAt, r.metaAt, r.bodyAt = 0, uint16(len(peer)), uint16(len(peer)+len(meta))
+	r.slab = append(append(append(slab, peer...), meta...), body...)
+}
+
 // setContent keeps a body and its fields.
 func (r *request) setContent(body [][]byte, meta protocol.Meta) {
+	if len(r.slab)+len(meta) > slabMax {
+		r.pack()
+	}
 	r.metaAt, r.metaLen = uint16(len(r.slab)), uint16(len(meta))
 	r.slab = append(r.slab, meta...)
 	if !bodyFits(body) {
@@ -80,14 +98,19 @@ func (c *Core) content(r *request) [][]byte {
 	return c.lists[begin:len(c.lists):len(c.lists)]
 }
 
+// peerID is the routing id of the first asker.
+func (r *request) peerID() []byte {
+	at, end := int(r.peerAt), int(r.peerAt)+int(r.peerLen)
+	return r.slab[at:end:end]
+}
+
 // first is the route of the first asker.
 func (r *request) first() route {
-	at, end := int(r.peerAt), int(r.peerAt)+int(r.peerLen)
-	p := Peer{ID: r.slab[at:end:end], Port: r.port, Dialect: r.dialect, Envelope: r.envelope}
+	p := Peer{ID: r.peerID(), Port: r.port, Dialect: r.dialect, Envelope: r.envelope}
 	if r.bare {
 		p.Envelope = bare
 	}
-	return route{instance: r.instance, try: r.try, peer: p}
+	return route{instance: r.instance, try: r.try, peer: p, interest: r.interest}
 }
 
 // bare is the envelope of most clients: a delimiter and nothing before it.
@@ -95,19 +118,10 @@ var bare = [][]byte{{}}
 
 // setFirst makes rt the first asker's.
 func (r *request) setFirst(rt route) {
-	r.instance, r.try, r.port, r.dialect = rt.instance, rt.try, rt.peer.Port, rt.peer.Dialect
-	at := int(r.peerAt)
-	if !bytes.Equal(r.slab[at:at+int(r.peerLen)], rt.peer.ID) {
-		if len(r.slab)+len(rt.peer.ID) > slabMax { // it has come from many sockets
-			meta, body := r.meta(), r.slab[r.bodyAt:]
-			if r.frames == 0 {
-				body = nil
-			} else {
-				body = body[:bodyLen(body, r.frames)]
-			}
-			slab := make([]byte, 0, len(meta)+len(body)+len(rt.peer.ID))
-			r.metaAt, r.bodyAt = 0, uint16(len(meta))
-			r.slab = append(append(slab, meta...), body...)
+	r.instance, r.try, r.port, r.dialect, r.interest = rt.instance, rt.try, rt.peer.Port, rt.peer.Dialect, rt.interest
+	if !bytes.Equal(r.peerID(), rt.peer.ID) {
+		if len(r.slab)+len(rt.peer.ID) > slabMax {
+			r.pack()
 		}
 		r.peerAt, r.peerLen = uint16(len(r.slab)), uint8(len(rt.peer.ID))
 		r.slab = append(r.slab, rt.peer.ID...)
@@ -144,6 +158,14 @@ func (r *request) route(instance uint64) (rt route, ok bool) {
 	return route{}, false
 }
 
+// setInterest is until when all that have asked want r: after one, all do.
+func (r *request) setInterest(until time.Duration) {
+	r.interest = until
+	for i := range r.others { // not nothing's: it has none
+		r.others[i].interest = until
+	}
+}
+
 // setRoute notes where an instance hears of r. Where there are too many, the
 // one that has asked first, and does not own the id, hears nothing more; full
 // reports that.
@@ -172,10 +194,4 @@ func (r *request) setRoute(rt route) (full bool) {
 		s.others[len(s.others)-1] = own
 	}
 	return true
-}
-
-// lost notes that r was lost with w.
-func (r *request) lost(w *worker) {
-	s := r.special()
-	s.lostWith = append(s.lostWith, w.instance)
 }

@@ -76,3 +76,28 @@ func TestMemoryOfAQueuedRequest(t *testing.T) {
 		t.Errorf("%.0f bytes a queued request", each)
 	}
 }
+
+// A request that is known from a claim is asked for from many sockets before its body
+// is here; what is kept then is what was given.
+func TestSlabBeforeTheBody(t *testing.T) {
+	c := New(testConfig(), 0)
+	for _, tries := range []int{1, 100, 250, 257, 600} {
+		for _, size := range []int{0, 1, 500, 20_000, slabMax / 2} {
+			r := c.newRequest()
+			for n := range tries {
+				r.setRoute(route{instance: 1, try: uint32(n + 1), peer: Peer{ID: bytes.Repeat([]byte{byte(n)}, 255)}})
+			}
+			want := protocol.Message{Meta: protocol.Meta(nil).AppendHeader("k", string(bytes.Repeat([]byte("v"), 8000)))}
+			for left := size; left > 0; left -= LentMax - 1 {
+				want.Body = append(want.Body, bytes.Repeat([]byte{byte(left)}, min(left, LentMax-1)))
+			}
+			r.setContent(want.Body, want.Meta)
+			if rt := r.first(); !bytes.Equal(rt.peer.ID, bytes.Repeat([]byte{byte(tries - 1)}, 255)) {
+				t.Errorf("%d tries, %d bytes: hears at %x…", tries, size, rt.peer.ID[:4])
+			}
+			if got := c.content(r); !slices.EqualFunc(got, want.Body, bytes.Equal) || !bytes.Equal(r.meta(), want.Meta) {
+				t.Errorf("%d tries, %d bytes: kept other frames than it was given", tries, size)
+			}
+		}
+	}
+}

@@ -22,6 +22,10 @@ func (c *Core) part(w *worker, m *protocol.Message) {
 		return
 	}
 	c.progressed(r, 0)
+	if r.run.parts = true; r.unwanted {
+		c.letGo(r)
+		return
+	}
 	rt, known := r.route(r.owner)
 	if !known { // adopted, and nobody has asked here yet
 		c.drop(DropLateReply, m.ID)
@@ -95,11 +99,11 @@ func (c *Core) credit(m *protocol.Message) {
 		c.drop(DropStaleCredit, m.ID)
 		return
 	}
-	if r.interest != 0 {
-		r.interest = 0
-		if m.InterestMS != 0 {
-			r.interest = c.running() + fromMS(m.InterestMS)
-		}
+	if r.wantedUntil() != 0 || r.unwanted {
+		r.unwanted = false
+		rt, _ := r.route(m.Instance)
+		rt.interest = c.interest(m)
+		r.setRoute(rt)
 		c.arm(r)
 	}
 	if r.state != assigned {

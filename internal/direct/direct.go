@@ -7,7 +7,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/privateer-mq/privateer/internal/session"
+	"github.com/privateer-mq/privateer/internal/workercore"
 )
 
 // Call calls handler, a worker.Handler, for x and returns what a broker would
@@ -19,7 +19,7 @@ import (
 // Progress does nothing.
 //
 // Package worker sets it when it is initialised.
-var Call func(handler any, x *session.Run, deadline time.Time, over session.Cause) session.Result
+var Call func(handler any, x *workercore.Run, deadline time.Time, over workercore.Cause) workercore.Result
 
 // AwaitWorkers blocks until enough, given the number of live workers of service
 // at broker, a *broker.Broker, says true. It is asked at the end of each turn of

@@ -12,10 +12,11 @@ type exception struct {
 // files they name exist.
 var notRun = []exception{
 	{"make test", "it runs this very test", ".ci/run", "section test make test"},
-	{"make bench", "three minutes, and its numbers want a quiet machine", "bench/bench_test.go", "func TestEveryBroker"},
-	{"make bench-peers", "twenty minutes, and it installs other brokers", "bench/bench_test.go", "func TestEveryBroker"},
+	{"make bench", "five minutes, and its numbers want a quiet machine", "bench/bench_test.go", "func TestEveryBroker"},
+	{"make bench-peers", "twenty-five minutes, and it installs other brokers", "bench/bench_test.go", "func TestEveryBroker"},
 	{"./bin/privateer conformance worker --service echo -- ./my-worker {}", "my-worker is the reader's, and the checks want a machine with time", "integration_test/conformance_test.go", "func TestConformanceWorker"},
 	{"make sim", "two thousand seeds", ".ci/run", "make sim SEEDS=2000 SEED=1"},
+	{"make sim-long LONG=1000000", "two hours", "internal/sim/run/long_test.go", "func TestLong"},
 	{"make sim SEEDS=20000 SEED=1", "a minute", ".ci/run", "make sim SEEDS=2000 SEED=1"},
 
 	{"sudo install -m 755 bin/privateer /usr/local/bin/privateer", asRoot, "scripts/deploy-test", "/usr/local/bin/privateer"},

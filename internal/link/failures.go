@@ -1,5 +1,7 @@
 package link
 
+import "slices"
+
 // Failures are the messages since the last Flush that could not be sent: what
 // both implementations keep between Put and Flush.
 type Failures struct {
@@ -18,6 +20,15 @@ func (f *Failures) Note(err error) {
 		f.list = append(f.list, failure{f.count, err})
 	}
 	f.count++
+}
+
+// Count is how many messages were noted.
+func (f *Failures) Count() int { return f.count }
+
+// Fail says that a message which was noted as sent was not.
+func (f *Failures) Fail(number int, err error) {
+	f.list = append(f.list, failure{number, err})
+	slices.SortFunc(f.list, func(a, b failure) int { return a.number - b.number })
 }
 
 // First is the error of the first message that was not sent, nil if there is

@@ -11,7 +11,7 @@ import (
 
 // The tests here run in virtual time, in which a Wait takes exactly as long
 // as it should. What memory and ZeroMQ links have in common is tested over
-// both, in zmqlink.
+// both, in linktest.
 
 func openMemory(t *testing.T, h Host, o Options, endpoint string) Link {
 	t.Helper()

@@ -89,19 +89,26 @@ func (w *world) fault(kind faultKind) {
 		w.killClient(client)
 	case freezeWorker:
 		if p := seat.process; p != nil && p.alive {
-			p.freeze(w.now + d)
-			seat.trouble(w.now, w.now+d, "frozen")
+			p.stand(d, 3, func(d time.Duration) {
+				p.freeze(w.now + d)
+				seat.trouble(w.now, w.now+d, "frozen")
+			})
 		}
 	case freezeBroker:
 		if b := w.broker; b != nil {
-			b.freeze(w.now + d)
-			w.oracle.frozenBroker(d)
+			b.stand(d, 2, func(d time.Duration) {
+				b.freeze(w.now + d)
+				w.oracle.frozenBroker(d)
+			})
 		}
 	case freezeClient:
-		client.process.freeze(w.now + d)
-		for _, c := range client.process.openCalls() {
-			c.frozenAt = max(c.frozenAt, w.now+d)
-		}
+		p := client.process
+		p.stand(d, 2, func(d time.Duration) {
+			p.freeze(w.now + d)
+			for _, c := range p.openCalls() {
+				c.frozenAt = max(c.frozenAt, w.now+d)
+			}
+		})
 	case drainWorker:
 		if p := seat.process; p != nil && p.alive {
 			p.stopping = true
@@ -110,7 +117,7 @@ func (w *world) fault(kind faultKind) {
 	case drainBroker:
 		if b := w.broker; b != nil && !b.draining {
 			b.restarts = func() { w.restartBroker(d) }
-			b.drain(w.plan.drainTimeout)
+			b.drain()
 		}
 	case stepClock:
 		w.stepClock(seat, client, d/4)
@@ -307,7 +314,7 @@ func (w *world) stepClock(seat *workerSeat, client *clientSeat, d time.Duration)
 			c.frozenAt = w.now
 		}
 	}
-	w.oracle.stepped += d
+	w.oracle.steps = append(w.oracle.steps, step{w.now, d, kind == 1})
 	p.wake()
 }
 

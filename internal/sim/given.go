@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/privateer-mq/privateer/internal/calls"
-	"github.com/privateer-mq/privateer/internal/session"
+	"github.com/privateer-mq/privateer/internal/clientcore"
+	"github.com/privateer-mq/privateer/internal/workercore"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -20,7 +20,7 @@ type Options struct {
 	// Handle does what is asked; nil: handlers do what the seed draws. It is
 	// called at a drawn moment of each run that gets so far, one at a time, and
 	// takes no simulated time.
-	Handle func(*Handling) session.Result
+	Handle func(*Handling) workercore.Result
 	// Ask says what request number i is, from 0 and below AskMax. With Handle
 	// only, and then always.
 	Ask func(i int) Ask
@@ -35,9 +35,9 @@ type Ask struct {
 
 // A Handling is one call of the given handler.
 type Handling struct {
-	Run  *session.Run
-	Left time.Duration // until its deadline, on the worker's clock
-	Over session.Cause // why its context has ended; 0: it has not
+	Run  *workercore.Run
+	Left time.Duration    // until its deadline, on the worker's clock
+	Over workercore.Cause // why its context has ended; 0: it has not
 }
 
 // Bounds of what may be given.
@@ -50,19 +50,19 @@ const (
 
 // A givenRun is what a run has to do with the given handler.
 type givenRun struct {
-	x      *session.Run
-	again  string          // why its request was run once more
-	result *session.Result // nil: not called yet
+	x      *workercore.Run
+	again  string             // why its request was run once more
+	result *workercore.Result // nil: not called yet
 	called time.Duration
-	over   session.Cause // why its context had ended by then
+	over   workercore.Cause // why its context had ended by then
 }
 
 // A Story is what became of one request.
 type Story struct {
 	ID        protocol.ID
 	Ask       Ask
-	Outcome   *calls.Outcome     // nil: whoever asked was killed before
-	Certainty protocol.Certainty // of all that its clients have heard
+	Outcome   *clientcore.Outcome // nil: whoever asked was killed before
+	Certainty protocol.Certainty  // of all that its clients have heard
 	Runs      []RunStory
 }
 
@@ -74,9 +74,9 @@ type RunStory struct {
 	MaybeRerun bool
 	Again      string // why it was run again, though it had been started
 	Started    time.Duration
-	Called     time.Duration  // when the handler was; 0: it was not
-	Over       session.Cause  // why its context had ended by then; 0: it had not
-	Result     session.Result // of the handler, if it was called
+	Called     time.Duration     // when the handler was; 0: it was not
+	Over       workercore.Cause  // why its context had ended by then; 0: it had not
+	Result     workercore.Result // of the handler, if it was called
 	Ended      time.Duration
 	How        string        // ok, failed, retry, cancelled, expired, killed
 	WorkerEnd  time.Duration // 0: it outlived the simulation
@@ -116,11 +116,12 @@ func (w *world) givenDeed() deed {
 
 // startGiven begins a run of the given handler, which is called at some moment
 // of it. What it returns goes out at the end.
-func (p *workerProcess) startGiven(r *run, x *session.Run) {
+func (p *workerProcess) startGiven(r *run, x *workercore.Run) {
 	w, d := p.w, &r.request.deed
-	r.given = &givenRun{x: x}
+	own := *x
+	r.given = &givenRun{x: &own}
 	if n := len(r.request.runs); n > 1 {
-		r.given.again = w.oracle.excuse(r.request.runs[n-2], w.now)
+		r.given.again = w.oracle.excuse(r.request.runs[n-2], r)
 	}
 	if d.progress > 0 {
 		p.tick(r, d.progress)
@@ -158,12 +159,12 @@ func (p *workerProcess) handle(r *run) {
 }
 
 // over is why the context of r has ended; 0 if it has not.
-func (p *workerProcess) over(r *run) session.Cause {
+func (p *workerProcess) over(r *run) workercore.Cause {
 	switch {
 	case r.told:
 		return r.toldBy
 	case p.clock() >= r.given.x.Deadline:
-		return session.CauseExpired
+		return workercore.CauseExpired
 	}
 	return 0
 }
@@ -180,7 +181,7 @@ func (p *workerProcess) stopGiven(r *run) {
 func (p *workerProcess) returnsGiven(r *run) {
 	p.handle(r)
 	result, over, d := *r.given.result, p.over(r), &r.request.deed
-	result.Expired = result.Expired || over == session.CauseExpired
+	result.Expired = result.Expired || over == workercore.CauseExpired
 	how := "failed"
 	switch {
 	case result.Code == protocol.OK:
@@ -188,7 +189,7 @@ func (p *workerProcess) returnsGiven(r *run) {
 	case result.Code == protocol.Retry:
 		how = "retry"
 		d.retries++ // the oracle may see its retries used up
-	case over == session.CauseExpired:
+	case over == workercore.CauseExpired:
 		how = "expired"
 	case over != 0:
 		how = "cancelled"
@@ -230,8 +231,8 @@ func (o *oracle) stories() []Story {
 
 // heard is what all the clients together know of q: OK if one of them does,
 // otherwise what is nearest to ran.
-func (q *request) heard() (*calls.Outcome, protocol.Certainty) {
-	var best *calls.Outcome
+func (q *request) heard() (*clientcore.Outcome, protocol.Certainty) {
+	var best *clientcore.Outcome
 	certainty := protocol.NotStarted
 	for _, c := range q.calls {
 		out := c.outcome

@@ -38,7 +38,8 @@ type network struct {
 // A port is a ROUTER's table of connected peers.
 type port struct {
 	peers map[string]*conn
-	order []*conn // of connecting
+	gone  map[string][]time.Duration // when those went, oldest first
+	order []*conn                    // of connecting
 }
 
 // A path is the way between one host and the broker's.
@@ -47,6 +48,8 @@ type path struct {
 	slow      [2]time.Duration // up to so much is added to every message's delay
 	slowUntil [2]time.Duration
 }
+
+func newPort() port { return port{peers: map[string]*conn{}, gone: map[string][]time.Duration{}} }
 
 const (
 	up   = 0 // to the broker
@@ -71,6 +74,7 @@ type socket struct {
 	conn     *conn // nil: not connected, as far as it knows
 	failures int
 	inbox    []packet
+	readAt   time.Duration  // slow: when the next message is read
 	awaiting bool           // REQ: sent, not answered
 	dying    time.Duration  // until then what is sent goes into the queue of the connection that ended
 	worker   *workerProcess // the owner, of a back socket
@@ -125,6 +129,7 @@ func (s *socket) close() {
 	if c := s.conn; c != nil {
 		s.conn = nil
 		c.peerUp = false
+		c.leaves()
 		s.net.leave(c)
 	}
 	s.inbox = nil
@@ -139,6 +144,26 @@ func (n *network) leave(c *conn) {
 	}
 	at := max(n.w.now+n.delay(c.s.path, up), c.last[up]+time.Microsecond)
 	n.w.at(at, func() { c.brokerHears() })
+}
+
+// leaves: c is no way to the broker any more.
+func (c *conn) leaves() {
+	if seat := c.s.seat(); seat != nil && seat.socket() == c.s {
+		seat.leaves(c.s.net.w.now)
+	}
+}
+
+// goneFor is for how long the connection of k has been gone: it may have been
+// back for a moment, but without a word of it. What the broker stood still, and
+// knows of, is not counted.
+func (n *network) goneFor(k *backPeer) time.Duration {
+	p, o := &n.ports[core.Back], &n.w.oracle
+	for _, at := range p.gone[k.id] {
+		if at >= k.heard.at && p.peers[k.id] == nil {
+			return n.w.now - at - o.brokerKnows(at, n.w.now) + o.stepped(at)
+		}
+	}
+	return 0
 }
 
 // brokerHears is the end of c arriving at the broker.
@@ -162,6 +187,8 @@ func (c *conn) unroute() {
 	p := &c.s.net.ports[c.s.side]
 	if p.peers[c.s.id] == c {
 		delete(p.peers, c.s.id)
+		p.gone[c.s.id] = append(p.gone[c.s.id], c.b.w.now)
+		c.leaves()
 	}
 	for i := range p.order {
 		if p.order[i] == c {
@@ -190,6 +217,7 @@ func (c *conn) peerHears() {
 	}
 	c.peerUp = false
 	c.lose(down)
+	c.leaves()
 	s.conn = nil
 	if w.chance(2) {
 		s.dying = w.now + w.upTo(3*time.Millisecond)
@@ -289,10 +317,18 @@ func (s *socket) put(p packet) {
 	s.owner.wake()
 }
 
-// read takes all that has arrived.
+// read takes all that has arrived, or some of it: more than fits into one turn
+// comes with the next.
 func (s *socket) read() []packet {
-	in := s.inbox
-	s.inbox = nil
+	if s.owner.isSlow() {
+		return s.readSlowly()
+	}
+	n := len(s.inbox)
+	if w := s.net.w; n > 1 && !w.net.calm && w.chance(20) {
+		n /= 2
+	}
+	in := s.inbox[:n:n]
+	s.inbox = s.inbox[n:]
 	return in
 }
 
@@ -312,7 +348,7 @@ func (s *socket) send(frames [][]byte, m *protocol.Message) bool {
 		return false
 	}
 	if s.role == link.Req && s.awaiting {
-		s.net.w.fail("a REQ socket was to send twice (EFSM)")
+		s.net.w.fail("machines: a REQ socket was to send twice (EFSM)")
 	}
 	s.awaiting = true
 	s.conn.push(up, packet{kind: link.Data, frames: copyFrames(frames), msg: copyMessage(m)})

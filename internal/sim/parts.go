@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/privateer-mq/privateer/internal/calls"
-	"github.com/privateer-mq/privateer/internal/session"
+	"github.com/privateer-mq/privateer/internal/clientcore"
+	"github.com/privateer-mq/privateer/internal/workercore"
 )
 
 // Replies in parts: handlers that make them, and callers who take them.
@@ -27,7 +27,8 @@ func (p *workerProcess) nextPart(r *run) {
 			return
 		}
 		r.made++
-		r.before, r.moved, r.sending = r.moved, p.w.now, true
+		r.sending = true
+		r.untaken = append(r.untaken, trouble{from: p.w.now, to: never})
 		p.notices = append(p.notices, notice{run: r, part: [][]byte{r.part(r.made)}})
 		p.wake()
 	})
@@ -36,11 +37,22 @@ func (p *workerProcess) nextPart(r *run) {
 // part is the body of r's n-th part.
 func (r *run) part(n int) []byte { return fmt.Appendf(nil, "%s, part %d", r.body, n) }
 
+// taken: r's handler no longer waits for its last part.
+func (r *run) taken() {
+	r.sending = false
+	r.untaken[len(r.untaken)-1].to = r.worker.w.now
+	r.moves()
+}
+
 // partTaken lets the handler go on that waits for that.
-func (p *workerProcess) partTaken(o *session.Output) {
+func (p *workerProcess) partTaken(o *workercore.Output) {
 	for _, r := range p.runs {
 		if r.request.id == o.Fence.ID && r.sending {
-			r.sending = false
+			if o.Kind == workercore.PartRefused {
+				p.partRefused(r)
+				return
+			}
+			r.taken()
 			p.nextPart(r)
 		}
 	}
@@ -48,14 +60,12 @@ func (p *workerProcess) partTaken(o *session.Output) {
 
 // takesPart: a part has come to a call. Parts come in order, none is missing and
 // none comes twice; but another run begins again, and says so.
-func (o *oracle) takesPart(c *call, part *calls.PartOf) {
+func (o *oracle) takesPart(c *call, part *clientcore.PartOf) {
 	t := &c.taking
+	o.checked(gParts)
 	if part.Restarted {
 		o.saw(seenPartsAgain)
 		*t = taking{}
-	}
-	if part.Number == 0 {
-		return
 	}
 	if part.Number != t.n+1 {
 		o.w.fail("parts: %s got part %d after %d of %q", c.request.name, part.Number, t.n, t.run)
@@ -72,12 +82,30 @@ func (o *oracle) takesPart(c *call, part *calls.PartOf) {
 }
 
 // checkParts: a whole reply has all its parts, be it in parts or as one.
-func (o *oracle) checkParts(c *call, r *run, out *calls.Outcome) {
+func (o *oracle) checkParts(c *call, r *run, out *clientcore.Outcome) {
+	if out.Parts == 0 { // what came before is of a run that has no end
+		c.taking = taking{}
+	}
+	if c.request.window > 0 {
+		o.checked(gParts)
+	}
 	if c.request.window > 0 && (int(c.taking.n) != r.made || r.made > 0 && c.taking.run != r.body) {
 		o.w.fail("parts: %s ends with %d parts of %q, want %d of %q", c.request.name, c.taking.n, c.taking.run, r.made, r.body)
 	}
 	if r.made > 0 && c.request.window > 0 {
 		o.saw(seenParts)
+	}
+}
+
+// partsLeft (G13): a broker takes back a run that waits for a client. It may do so
+// only where none has asked it, for as long as one may need to come back.
+func (o *oracle) partsLeft(b *broker, q *request, h *holding) {
+	w := o.w
+	if early := h.from + w.plan.core.RecoveryWindow - slack - o.stepped(h.from); q.askedOf == b.epoch || w.now < early {
+		w.fail("G13: the run of %s is taken back, and its client may come", q.name)
+	}
+	for _, r := range q.runs {
+		r.left = r.left || r.worker == h.p && r.made > 0
 	}
 }
 
@@ -89,7 +117,7 @@ func (p *clientProcess) consume(c *call) {
 	}
 	p.w.after(wait, func() {
 		if p.alive && c.outcome == nil {
-			p.commands = append(p.commands, func(now time.Duration) { p.do(p.machine.Consumed(now, c.key, p.out)) })
+			p.commands = append(p.commands, func() { p.out = p.machine.Consumed(c.key, p.out) })
 			p.wake()
 		}
 	})

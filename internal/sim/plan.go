@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/privateer-mq/privateer/internal/calls"
+	"github.com/privateer-mq/privateer/internal/clientcore"
 	"github.com/privateer-mq/privateer/internal/core"
 	"github.com/privateer-mq/privateer/protocol"
 )
@@ -28,6 +28,7 @@ type plan struct {
 	takesMax     time.Duration // of a handler
 	tight        bool          // small bounds: OVERLOADED and GONE are to be expected
 	veteran      bool          // workers that remember more than one list holds
+	extras
 }
 
 func drawPlan(seed uint64, r *rand.Rand, veterans bool) plan {
@@ -91,12 +92,12 @@ func (w *world) load() {
 		w.after(w.upTo(500*time.Millisecond), func() { w.startWorker(seat) })
 	}
 	for i := range w.plan.clients {
-		seat := &clientSeat{number: i, face: calls.Face(w.random.IntN(2))}
+		seat := &clientSeat{number: i, face: clientcore.Face(w.random.IntN(2))}
 		if w.plan.veteran {
-			seat.face = calls.Dealer
+			seat.face = clientcore.Dealer
 		}
 		w.clients = append(w.clients, seat)
-		if seat.face == calls.Dealer {
+		if seat.face == clientcore.Dealer {
 			w.dealers = append(w.dealers, seat)
 		}
 		w.startClient(seat)
@@ -119,6 +120,18 @@ func (w *world) load() {
 	}
 	if w.plan.veteran {
 		w.loadVeteran()
+	}
+	if w.plan.many {
+		w.killSome()
+	}
+	if w.plan.slow {
+		w.slowly()
+	}
+	if w.plan.admin {
+		w.acts()
+	}
+	if w.plan.crowd {
+		w.loadCrowd()
 	}
 }
 
@@ -173,6 +186,7 @@ func (w *world) drawRequest() *request {
 	if len(w.dealers) > 0 && w.chance(3) {
 		q.window = uint32(1 + w.random.IntN(16))
 	}
+	w.drawExtras(q)
 	return q
 }
 

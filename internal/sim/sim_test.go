@@ -17,6 +17,11 @@ func TestSeeds(t *testing.T) {
 	if b.Requests < fewSeeds*10 || b.Runs < fewSeeds*5 {
 		t.Errorf("%d requests and %d runs in %d seeds: nothing happens", b.Requests, b.Runs, b.Seeds)
 	}
+	for p, n := range b.Checks {
+		if n == 0 {
+			t.Errorf("%s was never checked", promiseNames[p].word)
+		}
+	}
 }
 
 func tell(t *testing.T, b *Batch) {

@@ -52,6 +52,22 @@ const (
 	seenClaimInWindow
 	seenParts
 	seenPartsAgain
+	seenStopBeforeDeciding
+	seenStopBeforeSending
+	seenStopBeforeStarting
+	seenStopBeforeSaying
+	seenStopBeforeAsking
+	seenOutOfTurn
+	seenRefusedReply
+	seenUnanswerable
+	seenLimitShrinks
+	seenOtherServices
+	seenManyWorkers
+	seenOperator
+	seenRequeuedDead
+	seenFullReader
+	seenForgotten
+	seenForgottenAgain
 	situations
 )
 
@@ -70,6 +86,13 @@ var situationNames = [situations]string{
 	"two instances hear one outcome", "a withdrawn id announced to a new broker",
 	"a late reply is used", "a reply after redelivery", "a cancel races a reply", "expired in flight", "READY twice", "a claim in the window",
 	"a reply in parts", "a reply in parts begins again",
+	"the broker stands still between reading and deciding", "the broker stands still between deciding and sending",
+	"a worker stands still between deciding and starting", "a worker stands still between deciding and sending",
+	"a client stands still between deciding and sending",
+	"a lower priority has its turn before a higher one", "a reply that cannot be read", "a reply that is too large",
+	"a reply made for a larger limit", "a worker comes back and serves something else", "more than 64 workers, and one of them is lost",
+	"an operator cancels a request", "a dead letter is queued again",
+	"the queue of a slow reader is full", "nobody asks again in time, and it is forgotten", "what was forgotten has run, and is asked for again",
 }
 
 type seenSet [situations]int

@@ -3,9 +3,9 @@ package sim
 import (
 	"time"
 
-	"github.com/privateer-mq/privateer/internal/calls"
+	"github.com/privateer-mq/privateer/internal/clientcore"
 	"github.com/privateer-mq/privateer/internal/core"
-	"github.com/privateer-mq/privateer/internal/session"
+	"github.com/privateer-mq/privateer/internal/workercore"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -55,7 +55,7 @@ func (o *oracle) linkOf(c *conn) *linkNotes {
 	return n
 }
 
-func (o *oracle) sawOutcome(c *call, out *calls.Outcome) {
+func (o *oracle) sawOutcome(c *call, out *clientcore.Outcome) {
 	n := len(c.sends)
 	switch {
 	case out.Code == protocol.Gone:
@@ -73,9 +73,9 @@ func (o *oracle) sawOutcome(c *call, out *calls.Outcome) {
 }
 
 // clientNotes: an event of a client's machine.
-func (o *oracle) clientNotes(p *clientProcess, out *calls.Output) {
+func (o *oracle) clientNotes(p *clientProcess, out *clientcore.Output) {
 	o.w.note("%s: %v", p.name, out.Event)
-	if c := p.open[out.Key]; c != nil && out.Event == calls.TryCut && len(c.sends) > 1 && c.sends[len(c.sends)-1].interest == 0 {
+	if c := p.open[out.Key]; c != nil && out.Event == clientcore.TryCut && len(c.sends) > 1 && c.sends[len(c.sends)-1].interest == 0 {
 		o.saw(seenLastTryCut)
 	}
 }
@@ -98,9 +98,19 @@ func (o *oracle) clientReads(p *clientProcess, m *protocol.Message) {
 }
 
 func (o *oracle) sawClient(b *broker, p *packet, m *protocol.Message) {
+	o.reading, o.reader = m, nil
 	q := o.byID[m.ID]
 	if q == nil {
 		return
+	}
+	if m.Command == protocol.Request && q.open {
+		o.call.joins = q
+	}
+	if m.Command == protocol.Request && len(q.runs) > 0 {
+		o.checked(g4)
+		if q.once {
+			o.checked(g3)
+		}
 	}
 	if m.Command == protocol.Cancel {
 		q.notes.withdrawn = true
@@ -160,6 +170,9 @@ func (o *oracle) sawReply(b *broker, wp *workerProcess, m *protocol.Message) {
 	if q == nil {
 		return
 	}
+	if m.Code.Final() && (q.finished == b.epoch || len(q.runs) > 1) {
+		o.checked(g6)
+	}
 	switch {
 	case m.Code == protocol.Gone && m.Number == q.notes.fetch:
 		o.saw(seenFetchLost)
@@ -216,10 +229,11 @@ func (o *oracle) sawNote(b *broker, q *request, e *core.Event) {
 			o.saw(seenPoison)
 		}
 	case core.EventWorkerSuspect:
-		if p := o.worker(e.Worker); p != nil && p.alive && len(p.runs) > 0 {
+		if k := o.back[e.Worker]; k != nil && k.p.alive && len(k.p.runs) > 0 {
+			p := k.p
 			at := o.w.now
 			o.w.after(graceTime, func() {
-				if _, all := p.seat.troubled(at-graceTime, at+graceTime, 0); p.alive && p.sock != nil && p.sock.conn != nil && all > 0 && all < graceTime {
+				if all := p.seat.troubled(at-graceTime, at+graceTime); p.alive && p.sock != nil && p.sock.conn != nil && all > 0 && all < graceTime {
 					o.saw(seenBackInGrace)
 				}
 			})
@@ -243,10 +257,11 @@ func (o *oracle) sawAdopted(b *broker, q *request) {
 
 func (o *oracle) sawReset(e *core.Event) {
 	const nothing = "the worker acknowledged nothing"
-	p := o.worker(e.Worker)
-	if p == nil {
+	k := o.back[e.Worker]
+	if k == nil {
 		return
 	}
+	p := k.p
 	if len(e.Reason) >= len(nothing) && e.Reason[:len(nothing)] == nothing {
 		o.saw(seenOneWayLink)
 		for _, q := range o.requests {
@@ -262,19 +277,6 @@ func (o *oracle) sawReset(e *core.Event) {
 				n.replyLost = false
 				o.saw(seenGapAfterReply)
 			}
-		}
-	}
-}
-
-func (o *oracle) brokerDrops(b *broker, e *core.Event) {
-	switch e.What {
-	case core.DropCancelledTry:
-		o.saw(seenCancelOvertakes)
-	case core.DropForeignCancel:
-		o.saw(seenForeignCancel)
-	case core.DropOverBound:
-		if q := o.byID[e.ID]; q != nil && o.w.plan.tight {
-			q.overBound = true
 		}
 	}
 }
@@ -316,10 +318,6 @@ func (o *oracle) brokerDecides(b *broker, out []core.Output) {
 	}
 }
 
-func (o *oracle) undeliverable(b *broker, out *core.Output, gone bool) {
-	o.w.note("undeliverable to %s: %v, gone %t", "", out.Msg.Command, gone)
-}
-
 func (o *oracle) sawStart(r *run) {
 	q := r.request
 	for _, old := range q.runs[:len(q.runs)-1] {
@@ -354,28 +352,46 @@ func (o *oracle) workerReads(p *workerProcess, in *packet, m *protocol.Message) 
 }
 
 // workerReports: an event of a session.
-func (o *oracle) workerReports(p *workerProcess, out *session.Output) {
+func (o *oracle) workerReports(p *workerProcess, out *workercore.Output) {
 	o.w.note("%s: %v %v %s", p.name, out.Event, out.Code, out.Text)
-	if q := o.byID[out.Fence.ID]; q != nil && out.Event == session.Unanswerable {
-		q.deed.fails = true // a given handler's reply is too large: that is its failure
+	if q := o.byID[out.Fence.ID]; q != nil && out.Event == workercore.Unanswerable {
+		o.unanswerable(q)
+	}
+	switch out.Event {
+	case workercore.Joined:
+		p.welcomed = true
+	case workercore.Reconnecting:
+		o.reconnects(p, out.Text)
 	}
 	m := p.reading
 	switch {
-	case out.Event == session.Answered && out.Code == protocol.Expired && m != nil && m.ID == out.Fence.ID && m.Number == out.Fence.Attempt:
+	case out.Event == workercore.Answered && out.Code == protocol.Expired && m != nil && m.ID == out.Fence.ID && m.Number == out.Fence.Attempt:
 		if o.w.now > 0 && m.RemainingMS > 0 {
 			o.saw(seenStaleRemaining)
 		}
-	case out.Event == session.TaskOver || out.Event == session.ReturnedLate:
+	case out.Event == workercore.TaskOver || out.Event == workercore.ReturnedLate:
 		o.saw(seenStuckSlot)
 	}
-	if out.Event == session.Answered && out.Code == protocol.Expired {
+	if out.Event == workercore.Answered && out.Code == protocol.Expired {
 		if q := o.byID[out.Fence.ID]; q != nil && q.overCode == protocol.Expired {
 			o.saw(seenExpiryInFlight)
 		}
 	}
 }
 
-func (o *oracle) workerDrops(*workerProcess, session.Reason) {}
+// unanswerable: a reply is too large. That is a failure, and its handler's, if that
+// has returned; its error is one in any case.
+func (o *oracle) unanswerable(q *request) {
+	last := q.runs[len(q.runs)-1]
+	if last.how == "retry" {
+		return
+	}
+	q.deed.fails = true
+	o.saw(seenUnanswerable)
+	if last.epoch < uint64(o.w.brokers) && last.how != "failed" {
+		o.saw(seenLimitShrinks)
+	}
+}
 
 func (o *oracle) workerTurned(p *workerProcess) { p.reading = nil }
 

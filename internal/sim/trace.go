@@ -89,6 +89,9 @@ func (w *world) scriptWorker(name string, m *protocol.Message) {
 		if e.Flags.Has(protocol.CtxCancelled) {
 			line += ":cancelled"
 		}
+		if e.Flags.Has(protocol.Partial) {
+			line += ":partial"
+		}
 	}
 	w.script("%s%s", line, flagWords(m.Flags&^protocol.Last))
 	w.note("(link %d seq %d)", m.Link, m.Seq)

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/privateer-mq/privateer/internal/calls"
-	"github.com/privateer-mq/privateer/internal/session"
+	"github.com/privateer-mq/privateer/internal/clientcore"
+	"github.com/privateer-mq/privateer/internal/workercore"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -20,6 +20,7 @@ type request struct {
 	service   string
 	once      bool // at most once
 	body      [][]byte
+	meta      protocol.Meta
 	overBound bool // a broker had no room for a claim of it
 
 	window uint32 // its clients take the reply in parts
@@ -28,22 +29,37 @@ type request struct {
 	calls  []*call
 	runs   []*run
 
-	wanted   time.Duration // the latest deadline that reached a broker
-	mine     time.Duration // the latest deadline that the broker of now has taken
-	kept     time.Duration // until when a broker that has finished it must remember it
-	interest time.Duration // until when its newest asker is interested; 0: until the deadline
-	transit  time.Duration // of the link on which it was handed out: its least delay
-	finished uint64        // the epoch that gave it its last outcome
-	at       uint64        // instance of the worker that the broker believes to hold it; 0: none
-	dead     int           // losses when it was given up
-	losses   int           // counted against it by the broker that runs
-	alone    bool
-	lone     bool          // ... and so it was handed out
-	waits    time.Duration // since when the hand-over of now waits at its worker
-	gaveUp   bool          // its client's interest was over
-	over     time.Duration // when it got its outcome
-	overCode protocol.Code
-	notes    noteSet
+	wanted    time.Duration            // the latest deadline that reached a broker
+	mine      time.Duration            // the latest deadline that the broker of now has taken
+	kept      time.Duration            // until when a broker that has finished it must remember it
+	interest  map[uint64]time.Duration // until when each that has asked waits; never: until the deadline
+	tries     map[uint64]uint32        // the newest of each client that the broker of now has read
+	transit   time.Duration            // of the link on which it was handed out: its least delay
+	askedOf   uint64                   // the epoch of the broker that has taken a REQUEST for it last
+	forgotten uint64                   // the epoch that has forgotten it
+	finished  uint64                   // the epoch that gave it its last outcome
+	opened    time.Duration            // when the broker that runs came to know it
+	lived     time.Duration            // ... in the life of it that had the last outcome
+	open      bool                     // the broker that runs knows it, and it has no outcome
+	holds     *holding                 // who holds it, by that broker; nil: nobody
+	keeper    *holding                 // who keeps its reply
+	at        uint64                   // instance of the worker that holds it; 0: none
+	claims    []claim                  // what workers have said of it to the broker that runs
+	past      []*holding               // by all brokers, oldest first
+	lost      []*holding               // that count against it, by the broker that runs
+	dead      int                      // how many those were when it was given up
+	told      answered                 // what the broker that runs has told of it
+	alone     bool                     // it has lost a worker
+	aloneAt   time.Duration            // since when
+	lone      bool                     // ... and so it was handed out
+	waits     time.Duration            // since when the hand-over of now waits at its worker
+	inLine    bool                     // it waits for its first hand-over
+	rank      int                      // of its priority
+	operated  bool                     // an operator has cancelled it
+	requeued  bool                     // it was a dead letter: nobody asks for it
+	over      time.Duration            // when it got its outcome
+	overCode  protocol.Code
+	notes     noteSet
 }
 
 // A call is one asking of a client.
@@ -65,7 +81,7 @@ type call struct {
 	deadline time.Duration
 	frozenAt time.Duration // its client stood still until then
 	pulled   bool
-	outcome  *calls.Outcome
+	outcome  *clientcore.Outcome
 	taking   taking
 	sends    []sending
 }
@@ -77,62 +93,28 @@ type sending struct {
 	interest time.Duration
 }
 
-// A trouble is a time in which a worker may have been out of the broker's
-// reach.
-type trouble struct {
-	from, to time.Duration
-	why      string
-}
-
-const untilBack = "cut"
-
-func (s *workerSeat) trouble(from, to time.Duration, why string) {
-	s.troubles = append(s.troubles, trouble{from, to, why})
-}
-
-// troubleUntilBack begins a trouble that ends with the next connection.
-func (s *workerSeat) troubleUntilBack(w *world) { s.trouble(w.now, never, untilBack) }
-
-func (s *workerSeat) back(now time.Duration) {
-	for i := range s.troubles {
-		if t := &s.troubles[i]; t.to == never {
-			t.to = now
-		}
-	}
-}
-
-// troubled sums up the troubles between two moments: of connections that were
-// gone, and of all kinds.
-func (s *workerSeat) troubled(from, to, beat time.Duration) (gone, all time.Duration) {
-	for _, t := range s.troubles {
-		d := min(t.to, to) - max(t.from, from)
-		if d <= 0 {
-			continue
-		}
-		all += d
-		if t.why == untilBack {
-			gone += d
-			all += beat // a heartbeat may have been under way
-		}
-	}
-	return gone, all
-}
-
 // An oracle sees everything, and says which promise is broken.
 type oracle struct {
 	w         *world
 	requests  []*request
 	byID      map[protocol.ID]*request
-	instances int // workers started so far
-	clients   int // clients started so far
-	stepped   time.Duration
+	workers   []*workerProcess // all of them, in the order of their starts
+	instances int              // workers started so far
+	clients   int              // clients started so far
+	steps     []step
 	read      time.Duration // the deadline of the REQUEST read last
 	starts    []brokerStart
-	trouble   []trouble // the broker's own
+	trouble   []trouble                 // the broker's own
+	joined    map[joinKey]time.Duration // when each worker had joined each broker
 	seen      seenSet
 	links     map[*conn]*linkNotes
 	handed    int
+	sights    map[sightKey]*sights
+	woke      time.Duration // when the broker turned after it had stood still
+	unnoticed time.Duration // ... and how much of that it does not know
 	outcomes  [16]int
+	checks    checkCount
+	book
 }
 
 // A brokerStart is one life of the broker.
@@ -164,45 +146,78 @@ func (p *clientProcess) openCalls() []*call {
 	return open
 }
 
-// excuse says why another run of r's request may begin at t although r was
-// started; "" if nothing excuses it.
-func (o *oracle) excuse(r *run, t time.Duration) string {
-	cfg := &o.w.plan.core
+// excuse says why the run new may begin although old was started; "" if nothing
+// excuses it. What was handed out first must have been given up by its broker,
+// for a reason that was looked at then; or a later broker did not hear of it.
+func (o *oracle) excuse(old, new *run) string {
+	q, now := old.request, o.w.now
 	switch {
-	case r.worker.endedAt <= t:
+	case old.worker.endedAt <= now:
 		return "its worker has ended"
-	case r.how == "retry":
+	case old.how == "retry":
 		return "its handler asked for it"
-	case r.told && (r.toldBy == causeDrain || r.toldBy == causeLease || r.toldBy == session.CauseNoCredit || r.toldBy == session.CauseRestart):
+	case old.told && (old.toldBy == causeDrain || old.toldBy == causeLease || old.toldBy == workercore.CauseNoCredit || old.toldBy == workercore.CauseRestart):
 		return "it was handed back, or its lease was over"
-	case cfg.Lease > 0 && t-r.moved < slack && t-r.before >= cfg.Lease-50*time.Millisecond-o.stepped:
-		return "its lease was over, or nearly"
-	case cfg.Lease > 0 && t-r.moved >= cfg.Lease-50*time.Millisecond-o.stepped:
-		return "its lease was over"
-	case o.forgotten(r, t):
+	case old.superseded:
+		return "its worker was told to forget it, for another run had brought the outcome"
+	case old.refused && q.window > 0:
+		return "its parts ended while another run was the one that counts"
+	case old.left:
+		return "its parts waited for a client that did not come back"
+	case o.forgotten(old, now):
 		return "its deadline was over, and it was asked for anew"
-	case r.told && r.toldBy == causeWithdrawn && len(r.request.calls) > 1:
+	case old.how == "expired" && old.epoch < new.epoch && len(q.calls) > 1:
+		return "its deadline was over, another asks, and that it ran is known to nobody"
+	case old.told && old.toldBy == causeWithdrawn && len(q.calls) > 1:
 		return "it was withdrawn, and asked for anew"
-	}
-	if r.request.overBound {
+	case old.told && old.toldBy == causeWithdrawn && q.operated:
+		return "an operator had cancelled it"
+	case q.overBound:
 		return "a claim of it did not fit into the table of ids"
-	}
-	if r.request.window > 0 && len(r.request.calls) > 1 && r.made > 0 {
+	case q.window > 0 && len(q.calls) > 1 && old.made > 0:
 		return "another asks for its reply, whose first parts are gone"
-	}
-	if r.request.window > 0 && r.made > 0 && (r.worker.drained || t-r.started > retention-slack) {
+	case q.window > 0 && old.made > 0 && (old.worker.drained || now-old.started > retention-slack):
 		return "its reply waited for its client, and was handed back"
 	}
-	seat := r.worker.seat
-	begin := r.started - o.silence() - time.Second
-	if o.outOfReach(seat, begin, t) {
-		return "its worker was out of reach"
+	first, second := old, new
+	if new.olderThan(old) { // it was on its way for longer
+		first, second = new, old
+	}
+	for _, h := range q.past {
+		if h.gaveUp != "" && h.is(first.worker, first.attempt, first.epoch) {
+			return excuses[h.gaveUp]
+		}
+	}
+	return o.unheard(first, second)
+}
+
+// excuses are the reasons of a broker, as those of a further run.
+var excuses = map[string]string{
+	whyLost: "its worker was out of reach", whyReset: "its worker was out of reach", whyKeeper: "its worker was out of reach",
+	whyLease: "its lease was over", whyLeft: "its worker has left", whyRetry: "its handler asked for it",
+	whyForgotten: "nobody had asked again for it", whyBack: "it was handed back", whyShort: "it was handed back", whyCancelled: "an earlier broker had cancelled it",
+}
+
+// olderThan reports whether r was handed out before other.
+func (r *run) olderThan(other *run) bool {
+	return r.epoch < other.epoch || r.epoch == other.epoch && r.attempt < other.attempt
+}
+
+// unheard: a broker that started after the first of two runs was handed out has
+// not heard of it, for its worker was out of reach while it waited for that.
+func (o *oracle) unheard(first, second *run) string {
+	h := first.request.heldBy(second)
+	if h == nil || first.epoch >= second.epoch {
+		return ""
 	}
 	for _, b := range o.starts {
-		if b.epoch <= r.epoch || b.from > t {
+		if b.epoch != second.epoch {
 			continue
 		}
-		if gone, all := seat.troubled(b.from-time.Second, min(t, b.from+cfg.RecoveryWindow+o.brokerStood(b.from, t)), 0); gone+all > graceTime {
+		if at, ok := o.joined[joinKey{b.epoch, first.worker.instance}]; ok && at < h.from {
+			return ""
+		}
+		if first.worker.seat.troubled(b.from-time.Second, min(h.from, b.from+o.w.plan.core.RecoveryWindow+o.brokerStood(b.from, h.from))) > 0 {
 			return "its worker was out of reach in the recovery window"
 		}
 	}
@@ -211,50 +226,33 @@ func (o *oracle) excuse(r *run, t time.Duration) string {
 
 // forgotten reports whether nobody need remember r any more at t.
 func (o *oracle) forgotten(r *run, t time.Duration) bool {
-	return t > r.wanted+o.w.plan.core.Heartbeat-slack
+	return t > r.wanted+o.w.plan.core.Heartbeat-slack-o.brokerStepped(r.started)
 }
-
-// outOfReach reports whether the broker had reason to give up what seat's
-// worker held: its connection was gone for longer than the grace, or it was
-// silent or deaf for nearly as long as liveness.
-func (o *oracle) outOfReach(seat *workerSeat, from, to time.Duration) bool {
-	gone, all := seat.troubled(from, to, o.w.plan.core.Heartbeat)
-	if all > 0 { // the worker hears nothing in both times, one after the other
-		all += o.brokerStood(from, to) + o.stepped
-	}
-	return gone > 0 && gone+o.stepped >= graceTime || all >= o.silence()-o.w.plan.core.Heartbeat-100*time.Millisecond
-}
-
-const backlog = 30 * time.Millisecond // after a stop: what is read may have waited
 
 const graceTime = 48 * time.Millisecond // the core's 50 ms, less what clocks and delays make of it
 
-func (o *oracle) silence() time.Duration {
-	return o.w.plan.core.Heartbeat * time.Duration(o.w.plan.core.Liveness)
+// A step is a clock that jumps ahead.
+type step struct {
+	at, by time.Duration
+	broker bool // it is the broker's
 }
 
-// brokerStood is how long brokers stood still between two moments.
-func (o *oracle) brokerStood(from, to time.Duration) (d time.Duration) {
-	for _, t := range o.trouble {
-		d += max(0, min(t.to, to)-max(t.from, from))
-	}
-	return d
-}
-
-// brokerStops is the whole length of the stops that overlap with a time.
-func (o *oracle) brokerStops(from, to time.Duration) (d time.Duration) {
-	for _, t := range o.trouble {
-		if t.from < to && t.to+backlog > from {
-			d += t.to - t.from
+// brokerStepped is by how much the broker's clock has jumped since then.
+func (o *oracle) brokerStepped(since time.Duration) (sum time.Duration) {
+	for _, s := range o.steps {
+		if s.broker && s.at >= since {
+			sum += s.by
 		}
 	}
-	return d
+	return sum
 }
 
-func (o *oracle) frozenBroker(d time.Duration) {
-	if n := len(o.trouble); n > 0 && o.trouble[n-1].to > o.w.now-10*time.Millisecond { // it has not turned in between
-		o.trouble[n-1].to = max(o.trouble[n-1].to, o.w.now+d)
-		return
+// stepped is by how much clocks have jumped since then.
+func (o *oracle) stepped(since time.Duration) (sum time.Duration) {
+	for _, s := range o.steps {
+		if s.at >= since {
+			sum += s.by
+		}
 	}
-	o.trouble = append(o.trouble, trouble{o.w.now, o.w.now + d, "frozen"})
+	return sum
 }

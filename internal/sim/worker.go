@@ -2,11 +2,12 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/privateer-mq/privateer/internal/core"
 	"github.com/privateer-mq/privateer/internal/link"
-	"github.com/privateer-mq/privateer/internal/session"
+	"github.com/privateer-mq/privateer/internal/workercore"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -17,30 +18,32 @@ type workerSeat struct {
 	path     path
 	services []string
 	process  *workerProcess // the running or the last one
-	troubles []trouble
-	starting bool // a new process is on its way
+	troubles []trouble      // what was done to it
+	away     []trouble      // when it had no connection
+	starting bool           // a new process is on its way
 }
 
-// A workerProcess is one worker: a session, and what package worker's loop
-// does around it.
+// A workerProcess is one worker: its turns, and what package worker's loop does
+// around them.
 type workerProcess struct {
 	process
 	seat     *workerSeat
 	instance uint64
-	session  *session.Session
+	services []string
+	turns    *workercore.Turns
 	sock     *socket
 	runs     []*run // whose handler has not returned
 	notices  []notice
-	out      []session.Output
-	msg      protocol.Message
+	out      []workercore.Output
 	frames   [][]byte
 	buf      []byte
 	said     protocol.Command // the last message of it that the broker has read
 	stopping bool
-	drained  bool // Drain was called
-	done     bool
+	drained  bool              // Drain was called
 	reading  *protocol.Message // what it reads now, for the oracle
 	transit  time.Duration     // the least delay seen on this link
+	since    time.Duration     // true time of its start
+	welcomed bool              // by some broker
 	endedAt  time.Duration     // true time of its end; never while it lives
 	thawed   time.Duration     // when it went on after a pause, if it has heard nothing said since; else 0
 }
@@ -50,20 +53,24 @@ const pauseSlack = 10 * time.Millisecond
 // A notice is what a handler says to its loop.
 type notice struct {
 	run    *run
-	result *session.Result // nil: progress, or
-	part   [][]byte        // a part of its reply
+	result *workercore.Result // nil: progress, or
+	part   [][]byte           // a part of its reply
 }
 
 func (w *world) startWorker(seat *workerSeat) {
 	w.oracle.instances++
 	p := &workerProcess{process: w.newProcess(fmt.Sprintf("w%c", instanceName(w.oracle.instances))), seat: seat,
-		instance: uint64(instanceName(w.oracle.instances)), endedAt: never}
-	p.session = session.New(session.Config{
-		Instance: p.instance, Services: seat.services, Concurrency: w.plan.concurrency, TaskTimeout: w.plan.taskTimeout,
+		instance: uint64(instanceName(w.oracle.instances)), endedAt: never, services: w.serves(seat)}
+	p.turns = workercore.NewTurns(w.plan.concurrency, workercore.New(workercore.Config{
+		Instance: p.instance, Services: p.services, Concurrency: w.plan.concurrency, TaskTimeout: w.plan.taskTimeout,
 		ReconnectMax: reconnectMax, RetainBytes: w.plan.retainBytes, IDsMax: w.plan.workerIDs,
-	}, 0)
-	p.turn, p.deadline = p.runTurn, p.session.Deadline
+	}, 0))
+	p.turn, p.deadline = p.runTurn, p.turns.Deadline
+	if old := seat.process; old != nil && !slices.Equal(old.services, p.services) {
+		w.oracle.saw(seenOtherServices)
+	}
 	seat.process, seat.starting = p, false
+	seat.leaves(w.now)
 	w.oracle.workerStarted(p)
 	p.wake()
 }
@@ -77,72 +84,111 @@ func instanceName(n int) rune {
 	return rune(0x400 + n)
 }
 
-// runTurn is package worker's loop.turn.
+// runTurn is package worker's loop.turn: it reads, decides, does and starts, and may
+// stand still in between.
 func (p *workerProcess) runTurn() {
-	now := p.clock()
-	// A wait that was cut short and a clock that drifts hide less than these
-	// two heartbeats.
-	if p.stopped && p.w.now-p.frozenFrom > 2*p.w.plan.core.Heartbeat+pauseSlack {
-		p.thawed = p.w.now
-	}
-	p.do(p.session.Turn(now, p.w.random.Uint64(), p.out))
+	var in []packet
+	empty := true
 	if p.sock != nil {
-		for _, in := range p.sock.read() {
-			p.read(now, &in)
-		}
+		in = p.sock.read()
+		empty = len(p.sock.inbox) == 0
 	}
 	notices := p.notices
 	p.notices = nil
+	p.seam(0, true, func() {
+		p.decide(in, notices, empty)
+		p.seam(1, len(p.out) > 0, func() {
+			stood := p.stood()
+			p.sleptFor(stood)
+			if stood > p.w.plan.core.Heartbeat {
+				p.w.oracle.saw(seenStopBeforeSaying)
+			}
+			p.do()
+			p.seam(2, p.turns.Waits(), func() {
+				p.begin()
+				p.turned(len(p.notices) > 0 || p.sock != nil && len(p.sock.inbox) > 0 && !p.isSlow())
+			})
+		})
+	})
+}
+
+// sleptFor: nothing may be started before the broker was heard again. A wait that
+// was cut short and a clock that drifts hide less than two heartbeats.
+func (p *workerProcess) sleptFor(stood time.Duration) {
+	if stood > 2*p.w.plan.core.Heartbeat+pauseSlack {
+		p.thawed = p.w.now
+	}
+}
+
+func (p *workerProcess) decide(in []packet, notices []notice, empty bool) {
+	p.sleptFor(p.stood())
+	p.told(p.turns.Begin(p.clock(), p.w.random.Uint64(), p.out))
+	for i := range in {
+		p.read(&in[i])
+	}
+	if empty {
+		p.turns.Emptied(0)
+	}
 	for _, n := range notices {
-		p.take(now, n)
+		p.take(n)
 	}
 	if p.stopping && !p.drained {
 		p.drained = true
-		p.do(p.session.Drain(now, p.w.plan.drainTimeout, p.out))
+		p.w.oracle.drains(p)
+		p.told(p.turns.Drain(p.w.plan.drainTimeout, p.out))
 	}
-	p.do(p.session.Tick(now, p.out))
-	for len(p.runs) < p.w.plan.concurrency && p.alive {
-		if _, ok := p.session.Waiting(); !ok {
-			break
-		}
-		p.do(p.session.StartNext(p.clock(), p.out))
+	p.told(p.turns.End(p.out))
+}
+
+// begin starts handlers.
+func (p *workerProcess) begin() {
+	stood := p.stood()
+	p.sleptFor(stood)
+	if stood > p.w.plan.core.Heartbeat && p.turns.Waits() {
+		p.w.oracle.saw(seenStopBeforeStarting)
 	}
-	if err := p.session.Check(); err != nil {
-		p.w.fail("the session's invariants at %s: %v", p.name, err)
-	}
+	p.told(p.turns.Start(p.clock(), p.out))
+	p.do()
 	p.w.oracle.workerTurned(p)
-	if p.done {
+	if p.w.looks() {
+		p.w.oracle.checked(gMachines)
+		if err := p.turns.Check(); err != nil {
+			p.w.fail("machines: the session's invariants at %s: %v", p.name, err)
+		}
+	}
+	if p.turns.Over() {
 		p.end()
 	}
 }
 
-func (p *workerProcess) read(now time.Duration, in *packet) {
+func (p *workerProcess) read(in *packet) {
 	switch in.kind {
 	case link.Connected:
-		p.do(p.session.Connected(now, p.out))
+		p.told(p.turns.Connected(0, p.out))
 	case link.Data:
-		if err := protocol.Parse(protocol.BackOut, in.frames, &p.msg); err != nil {
-			p.w.fail("%s cannot read what the broker says: %v", p.name, err)
-			return
-		}
-		if p.transit = min(p.transit, p.w.now-in.sent); p.msg.Command == protocol.Welcome {
+		if p.transit = min(p.transit, p.w.now-in.sent); in.msg.Command == protocol.Welcome {
 			p.transit = p.w.now - in.sent
 		}
 		if in.sent > p.thawed {
 			p.thawed = 0
 		}
-		p.w.oracle.workerReads(p, in, &p.msg)
-		p.do(p.session.Receive(now, &p.msg, p.out))
+		p.w.oracle.workerReads(p, in, in.msg)
+		out, err := p.turns.Read(0, in.frames, p.out)
+		if err != nil {
+			p.w.fail("machines: %s cannot read what the broker says: %v", p.name, err)
+		}
+		p.told(out)
 	}
 }
 
-func (p *workerProcess) take(now time.Duration, n notice) {
-	if n.part != nil {
-		p.do(p.session.Part(now, n.run.request.id, n.part, p.out))
+func (p *workerProcess) take(n notice) {
+	id := n.run.request.id
+	switch {
+	case n.part != nil:
+		p.told(p.turns.Part(0, id, n.part, p.out))
 		return
-	}
-	if n.result == nil {
-		p.do(p.session.Progress(now, n.run.request.id, p.out))
+	case n.result == nil:
+		p.told(p.turns.Progress(0, id, p.out))
 		return
 	}
 	for i := range p.runs {
@@ -151,61 +197,69 @@ func (p *workerProcess) take(now time.Duration, n notice) {
 			break
 		}
 	}
-	p.do(p.session.Finished(now, n.run.request.id, *n.result, p.out))
+	p.told(p.turns.Finished(0, id, *n.result, p.out))
+}
+
+// told takes what the session has put out beyond what is known.
+func (p *workerProcess) told(out []workercore.Output) {
+	for i := len(p.out); i < len(out); i++ {
+		if out[i].Kind == workercore.Report {
+			p.w.oracle.workerReports(p, &out[i])
+		}
+	}
+	p.out = out
 }
 
 // do is package worker's loop.apply.
-func (p *workerProcess) do(out []session.Output) {
-	for i := 0; i < len(out); i++ { // it grows while it is walked
-		o := out[i]
+func (p *workerProcess) do() {
+	for i := 0; i < len(p.out) && p.alive; i++ { // it grows while it is walked
+		o := p.out[i]
 		switch o.Kind {
-		case session.Open:
-			out = p.open(out)
-		case session.Close:
+		case workercore.Open:
+			p.open()
+		case workercore.Close:
 			if p.sock != nil {
 				p.sock.close()
 				p.sock = nil
 			}
-		case session.Send:
+		case workercore.Send:
 			p.send(o.Message)
-		case session.Start:
+		case workercore.Start:
 			if p.thawed > 0 {
-				p.w.fail("%s stood still until %v and starts %s before it has heard the broker again", p.name, p.thawed, o.Run.ID)
+				p.w.fail("G4: %s stood still until %v and starts %s before it has heard the broker again", p.name, p.thawed, o.Run.ID)
 			}
 			p.start(o.Run)
-		case session.CancelRun:
+		case workercore.CancelRun:
 			p.cancel(o.Fence.ID, o.Cause)
-		case session.PartTaken, session.PartRefused:
+		case workercore.PartTaken, workercore.PartRefused:
 			p.partTaken(&o)
-		case session.Report:
-			p.w.oracle.workerReports(p, &o)
-		case session.Drop:
-			p.w.oracle.workerDrops(p, o.Reason)
-		case session.Done:
-			p.done = true
 		}
 	}
-	clear(out)
-	p.out = out[:0]
+	clear(p.out)
+	p.out = p.out[:0]
 }
 
-func (p *workerProcess) open(out []session.Output) []session.Output {
+func (p *workerProcess) open() {
 	w := p.w
 	if !w.net.calm && w.chance(200) {
 		p.seat.trouble(w.now, w.now+reconnectMax, "no socket")
-		return p.session.OpenFailed(p.clock(), "no file descriptor", out)
+		p.told(p.turns.OpenFailed(0, "no file descriptor", p.out))
+		return
 	}
 	p.sock = w.net.open(&socket{owner: &p.process, path: &p.seat.path, side: core.Back, role: link.Dealer, worker: p,
 		id: w.routingID(), name: p.name, min: 10 * time.Millisecond, max: reconnectMax})
-	return p.session.Opened(p.clock(), out)
+	p.told(p.turns.Opened(0, p.out))
 }
 
 func (p *workerProcess) send(m *protocol.Message) {
-	if p.sock == nil || !p.session.Stamp(p.clock(), m) {
+	if p.sock == nil || !p.turns.Stamp(0, m) {
 		return
 	}
 	p.frames, p.buf = protocol.AppendFrames(p.frames[:0], p.buf[:0], protocol.BackIn, m)
-	p.session.Sent(p.clock(), m, p.sock.send(p.frames, m))
+	if p.mangled(m) {
+		p.frames[0] = append(p.frames[0], protocol.MetaHeader, 0)
+	}
+	p.turns.Sent(0, m, p.sock.send(p.frames, m))
 }
 
 // die is kill -9.
@@ -224,6 +278,7 @@ func (p *workerProcess) die() {
 
 // end is the end of a drain.
 func (p *workerProcess) end() {
+	p.w.oracle.drained(p)
 	if p.sock != nil {
 		p.sock.close()
 	}

@@ -16,6 +16,7 @@ type world struct {
 	plan   plan
 	given  Options // by the caller of RunWith
 	random *rand.Rand
+	more   *rand.Rand    // for what some seeds have beside the rest, which so stays as it is
 	now    time.Duration // true time; the processes have clocks of their own
 	queue  eventQueue
 
@@ -29,6 +30,7 @@ type world struct {
 	trace   trace
 	steps   int
 	failed  error // the first broken promise
+	broken  promise
 }
 
 // An event is something that happens at a moment of true time.
@@ -93,6 +95,10 @@ func (w *world) advance(end time.Duration) {
 	}
 }
 
+// looks reports whether the machines' invariants are looked at in this step:
+// always, but where thousands of ids make a look dear, in one of 32.
+func (w *world) looks() bool { return !w.plan.veteran || w.steps%32 == 0 }
+
 // chance is true in one of n draws.
 func (w *world) chance(n int) bool { return w.random.IntN(n) == 0 }
 
@@ -118,6 +124,13 @@ type process struct {
 	frozenFrom time.Duration // since when; its loop has not turned since, if stopped
 	stopped    bool
 	jumped     time.Duration // what its clock has jumped ahead since its last turn
+
+	slow time.Duration // it reads slowly until then
+
+	stall    func(time.Duration) // makes it stand still within one of its next turns
+	stallFor time.Duration
+	stallAt  int  // the seam
+	turning  bool // within a turn
 
 	next     time.Duration // of the turn that is planned
 	gen      int           // of that plan: older ones are void
@@ -159,15 +172,74 @@ func (p *process) turnAt(at time.Duration) {
 
 func (p *process) doTurn() {
 	p.next = never
-	if p.isFrozen() {
+	switch {
+	case p.turning: // what is new is for the next one
+	case p.isFrozen():
 		p.turnAt(p.frozen + p.w.upTo(time.Millisecond))
-		return
+	default:
+		p.turning = true
+		p.turn()
 	}
-	p.turn()
-	p.stopped, p.jumped = false, 0
-	if at, ok := p.deadline(); ok && p.alive {
+}
+
+// turned ends a turn. more: something has come meanwhile.
+func (p *process) turned(more bool) {
+	p.turning = false
+	switch at, ok := p.deadline(); {
+	case !p.alive:
+	case more:
+		p.wake()
+	case ok:
 		p.turnAt(max(p.when(at), p.w.now+time.Microsecond))
 	}
+}
+
+// seam is a place within a turn where a process may stand still: 0 between
+// reading and deciding, 1 between deciding and doing, where that matters. It goes
+// on with f.
+func (p *process) seam(number int, matters bool, f func()) {
+	stall, d := p.stall, min(p.stallFor, p.w.plan.calm-p.w.now)
+	if stall == nil || p.stallAt != number || !matters || d <= 0 {
+		f()
+		return
+	}
+	p.stall = nil
+	stall(d)
+	p.resume(f)
+}
+
+func (p *process) resume(f func()) {
+	p.w.at(p.frozen, func() {
+		switch {
+		case !p.alive:
+		case p.isFrozen(): // once more
+			p.resume(f)
+		default:
+			f()
+		}
+	})
+}
+
+// stand makes p stand still for d, as stall does: at once, or within one of its
+// next turns, at one of so many seams.
+func (p *process) stand(d time.Duration, seams int, stall func(d time.Duration)) {
+	if p.turning || p.w.chance(2) {
+		stall(d)
+		return
+	}
+	p.stall, p.stallFor, p.stallAt = stall, d, p.w.random.IntN(seams)
+	p.wake()
+}
+
+// stood is how long p stood still, and how far its clock has jumped, since it was
+// asked last.
+func (p *process) stood() (d time.Duration) {
+	d = p.jumped
+	if p.stopped {
+		d += p.w.now - p.frozenFrom
+	}
+	p.stopped, p.jumped = false, 0
+	return d
 }
 
 func (p *process) isFrozen() bool { return p.frozen > p.w.now }

@@ -90,6 +90,8 @@ func (j *judge) take(e *Event) {
 		if Role(e.Proc) == "broker" {
 			j.PeakRSSMiB = max(j.PeakRSSMiB, int(e.PeakRSS>>20))
 		}
+	case Count:
+		j.Counters = e.Counters
 	case Submit:
 		j.requests[e.Key] = &request{submit: *e}
 		j.keys = append(j.keys, e.Key)

@@ -2,10 +2,12 @@ package history
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A verdict is what a story must be found to be.
@@ -164,12 +166,21 @@ func TestTimes(t *testing.T) {
 			s.outcome(3200, "a", "EXPIRED", "maybe-started")
 			s.run(3499, 3560, "worker-1.1", "a", 1)
 		}, verdict{}},
-		{"late start after the worker's own freeze", func(s *story) {
+		{"late start of one run that a freeze caught, and not of two", func(s *story) {
+			s.fault(3001, Freeze, "worker-2.1")
+			for _, key := range []string{"a", "b"} {
+				s.ask(3000, key, Short, 200)
+				s.run(5001, 5002, "worker-2.1", key, 1)
+				s.outcome(3300, key, "EXPIRED", "maybe-started")
+			}
+			s.mend(5000, Freeze, "worker-2.1")
+		}, verdict{late: 1}},
+		{"late start long after the worker's own freeze", func(s *story) {
+			s.fault(3001, Freeze, "worker-2.1")
+			s.mend(5000, Freeze, "worker-2.1")
 			s.ask(3000, "a", Short, 200)
-			s.fault(3050, Freeze, "worker-1.1")
-			s.mend(4000, Freeze, "worker-1.1")
-			s.outcome(3200, "a", "EXPIRED", "maybe-started")
-			s.run(4001, 4010, "worker-1.1", "a", 1)
+			s.run(5100, 5102, "worker-2.1", "a", 1)
+			s.outcome(3300, "a", "EXPIRED", "maybe-started")
 		}, verdict{late: 1}},
 		{"a run that nobody asked for", func(s *story) { s.run(3000, 3010, "worker-1.1", "a", 1) }, verdict{problems: 1}},
 	})
@@ -192,6 +203,43 @@ func TestLeaksAndCrashes(t *testing.T) {
 		{"nothing OK", func(s *story) { s.drop(Submit); s.drop(Start); s.drop(Outcome) }, verdict{problems: 1}},
 		{"broken off", func(s *story) { s.drop(Phase) }, verdict{problems: 6}},
 		{"no setup", func(s *story) { s.events[0].Setup = &Parameters{} }, verdict{problems: 1}},
+	})
+}
+
+// What an attacked broker must hold to: the story's takes 30 MiB.
+func TestAttacked(t *testing.T) {
+	slow := func(n int) func(s *story) {
+		return func(s *story) {
+			s.events[0].Setup.Within = 50 * time.Millisecond
+			for i := range 40 {
+				at := 3000 + 10*i
+				key := fmt.Sprint("k", i)
+				s.ask(at, key, Generous, 60_000)
+				s.run(at+1, at+2, "worker-2.1", key, 1)
+				if i < n {
+					at += 60
+				}
+				s.ok(at+3, key)
+			}
+		}
+	}
+	play(t, []storyTest{
+		{"memory", func(s *story) { s.events[0].Setup.MemoryMax = 30 << 20 }, verdict{}},
+		{"too much memory", func(s *story) { s.events[0].Setup.MemoryMax = 29 << 20 }, verdict{problems: 1}},
+		{"noticed", func(s *story) {
+			s.events[0].Setup.Met = map[string]string{"a flood": "cut flood", "a drought": "cut drought"}
+			s.add(4000, Event{Kind: Count, Proc: "broker.1", Counters: map[string]int{"cut flood": 1}})
+			s.add(5000, Event{Kind: Count, Proc: "broker.1", Counters: map[string]int{"cut flood": 1, "cut drought": 7}})
+		}, verdict{}},
+		{"one not noticed", func(s *story) {
+			s.events[0].Setup.Met = map[string]string{"a flood": "cut flood", "a drought": "cut drought"}
+			s.add(5000, Event{Kind: Count, Proc: "broker.1", Counters: map[string]int{"cut flood": 1}})
+		}, verdict{problems: 1}},
+		{"nothing counted", func(s *story) {
+			s.events[0].Setup.Met = map[string]string{"a flood": "cut flood", "a drought": "cut drought"}
+		}, verdict{problems: 2}},
+		{"in time", slow(2), verdict{}},
+		{"late", slow(3), verdict{problems: 1}},
 	})
 }
 

@@ -25,6 +25,7 @@ const (
 
 	Ready Kind = "ready" // broker: both ports are bound
 	Gauge Kind = "gauge" // everybody: FDs, Goroutines, PeakRSS
+	Count Kind = "count" // broker that is attacked: Counters so far
 
 	Submit  Kind = "submit"  // client, before it asks: Key, Class, Once, Want, Span: the time until the deadline
 	Cancel  Kind = "cancel"  // client, before it withdraws: Key
@@ -53,8 +54,8 @@ const (
 	Warm      = "warm"      // asked before the first fault: must end OK
 )
 
-// The faults. The last five are done by the proxy to a link; the target is
-// then the slot of the peer whose link it is.
+// The faults. Five are done by the proxy to a link; the target is then
+// the slot of the peer whose link it is.
 const (
 	Kill     = "kill"      // SIGKILL
 	Freeze   = "freeze"    // SIGSTOP, later SIGCONT
@@ -64,6 +65,8 @@ const (
 	Stall    = "stall"     // nothing gets through in one direction for a while
 	Slow     = "slow"      // everything comes late for a while
 	RST      = "rst"       // reset, several times in a row
+
+	Attack = "attack" // what nobody should do to a broker
 )
 
 // How a run ended, where a checker wants to know it.
@@ -107,6 +110,8 @@ type Event struct {
 	Goroutines int   `json:"goroutines,omitempty"`
 	PeakRSS    int64 `json:"peak_rss,omitempty"` // bytes
 
+	Counters map[string]int `json:"counters,omitempty"` // of connections that were ended, and messages refused, by reason
+
 	Setup *Parameters `json:"setup,omitempty"`
 }
 
@@ -119,6 +124,12 @@ type Parameters struct {
 	Heartbeat time.Duration `json:"heartbeat"`
 	Liveness  int           `json:"liveness"` // heartbeats
 	Window    time.Duration `json:"window"`   // for recovery, after a broker's start
+
+	Within    time.Duration `json:"within,omitempty"`     // 95 of 100 replies come; 0: not judged
+	MemoryMax int64         `json:"memory_max,omitempty"` // of a broker; 0: not judged
+	// Met are the attacks of which a broker must have noticed each, and the counter
+	// that says so.
+	Met map[string]string `json:"met,omitempty"`
 }
 
 // Slot is the place that a process fills: worker-2 of worker-2.3, which is the

@@ -119,6 +119,25 @@ func (j *judge) caught(before, next *run) bool {
 	return false
 }
 
+// caughtLate reports whether a freeze caught n, which was in time, just before its
+// first step: it began before the request's deadline, and n as it ended. As with
+// caught, one freeze is an excuse for one run.
+func (j *judge) caughtLate(r *request, n *run) bool {
+	for i := range j.faults {
+		f := &j.faults[i]
+		if f.kind == Freeze && f.target == n.start.Proc && !f.excused && f.from >= r.submit.T && f.from <= r.submit.T+r.submit.Span &&
+			max(n.start.T-f.to, f.to-n.start.T) <= int64(firstStep) {
+			f.excused = true
+			return true
+		}
+	}
+	return false
+}
+
+// firstStep is within what time of its worker's going on a run that was decided
+// begins.
+const firstStep = 50 * time.Millisecond
+
 func unacknowledged(exit Event) bool { return strings.HasPrefix(exit.How, HowUnacknowledged) }
 
 // outOfReach reports whether a worker was out of reach of the broker that came

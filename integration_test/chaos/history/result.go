@@ -42,6 +42,7 @@ type Result struct {
 	FDLeak           int            `json:"fd_leak"`
 	GoroutineLeak    int            `json:"goroutine_leak"`
 	DurationMS       int            `json:"duration_ms"`
+	Counters         map[string]int `json:"counters,omitempty"` // of an attacked broker, at last
 
 	Unacknowledged int `json:"unacknowledged"` // workers that ended with replies that no broker had taken
 
@@ -121,7 +122,9 @@ wrong-reply      OKs whose body is not the digest of the request and its id, and
                  or ran though none is
 late-start       runs that began after the request's deadline and 250 ms. The
                  time that its client or the broker was frozen since it was
-                 asked is added, and what the proxy held its links up for
+                 asked is added, and what the proxy held its links up for. One
+                 run for each freeze of its worker is excused that this caught
+                 before its first step
 hung             requests of living clients whose outcome came later than their
                  deadline, a heartbeat, 250 ms, the time the client itself was
                  frozen, and one second for a loaded machine; or never; and
@@ -135,6 +138,6 @@ fd-leak          open files at the end, idle, beyond what the same processes had
                  before the load, idle, and a tolerance; all processes together
 goroutine-leak   goroutines, likewise
 
-valid            true if none of lost, repeated-runs, wrong-reply, late-start and
+valid            true if what an attacked broker must hold to held, if none of lost, repeated-runs, wrong-reply, late-start and
                  hung happened, nothing leaked, no process crashed, and there
                  were faults and requests that ended OK`

@@ -2,6 +2,7 @@ package history
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -32,7 +33,7 @@ func (j *judge) judgeStart(n *run) {
 		return
 	}
 	late := n.start.T - (r.submit.T + r.submit.Span)
-	if late > j.lateAllowance(r, n) {
+	if late > j.lateAllowance(r, n) && !j.caughtLate(r, n) {
 		j.violation(&j.LateStart, "late-start", "%s id %s (%s) began %v after its deadline: %s", n.start.Key, n.start.ID,
 			r.submit.Class, time.Duration(late), j.describe(n.start.ID))
 	}
@@ -85,10 +86,41 @@ func (j *judge) measure() {
 		}
 	}
 	j.P99MS = millis(quantile(took, 0.99))
+	j.attacked()
 	recoveries := j.recoveries()
 	j.Recoveries = len(recoveries)
 	j.MedianRecoveryMS, j.MaxRecoveryMS = millis(quantile(recoveries, 0.5)), millis(quantile(recoveries, 1))
 	j.DurationMS = millis(j.phases[PhaseEnd] - j.phases[PhaseLoad])
+}
+
+// inTimeMin is the part of replies that must come in time from an attacked broker.
+const inTimeMin = 0.95
+
+// attacked judges what a broker must hold to that is attacked.
+func (j *judge) attacked() {
+	if most := j.setup.MemoryMax; most > 0 && int64(j.PeakRSSMiB)<<20 > most {
+		j.problem("the broker took %d MiB, %d at most are allowed", j.PeakRSSMiB, most>>20)
+	}
+	for _, attack := range slices.Sorted(maps.Keys(j.setup.Met)) {
+		if counter := j.setup.Met[attack]; j.Counters[counter] == 0 {
+			j.problem("the broker has not noticed %s: its counter %s is 0", attack, counter)
+		}
+	}
+	if j.setup.Within == 0 {
+		return
+	}
+	asked, inTime := 0, 0
+	for _, key := range j.keys {
+		if r := j.requests[key]; r.submit.Class == Generous {
+			asked++
+			if r.outcome != nil && r.outcome.Code == "OK" && r.outcome.T-r.submit.T <= int64(j.setup.Within) {
+				inTime++
+			}
+		}
+	}
+	if float64(inTime) < inTimeMin*float64(asked) {
+		j.problem("%d of %d replies came within %v, %.0f %% must", inTime, asked, j.setup.Within, 100*inTimeMin)
+	}
 }
 
 // recoveries are the times from a worker's SIGKILL to the next start of each

@@ -48,18 +48,24 @@ async function call(method, path, signal) {
   throw new Problem(answer.status, body?.code ?? "", body?.message ?? `It answered with status ${answer.status}.`);
 }
 
+const openMost = 200; // open requests that the page lists
 const esc = encodeURIComponent;
 
 // all asks for everything that the page draws at once.
 export async function all(signal) {
   const get = (path) => call("GET", path, signal);
-  const [status, services, workers, failures, dead] = await Promise.all(
-    [get("status"), get("services"), get("workers"), get("failures"), get("dead")]);
-  return { status, services: services ?? [], workers: workers ?? [], failures: failures ?? [], dead: dead ?? [] };
+  const [status, services, workers, failures, dead, open] = await Promise.all(
+    [get("status"), get("services"), get("workers"), get("failures"), get("dead"), get(`requests?limit=${openMost}`)]);
+  return {
+    status, services: services ?? [], workers: workers ?? [], failures: failures ?? [], dead: dead ?? [],
+    open: { requests: open?.requests ?? [], more: open?.more ?? false },
+  };
 }
 
 export const why = (id) => call("GET", "requests/" + esc(id));
+export const cancel = (id) => call("POST", `requests/${esc(id)}/cancel`);
 export const pause = (name) => call("POST", `services/${esc(name)}/pause`);
 export const resume = (name) => call("POST", `services/${esc(name)}/resume`);
+export const deadLetter = (id) => call("GET", "dead/" + esc(id));
 export const requeue = (id) => call("POST", `dead/${esc(id)}/requeue`);
 export const drop = (id) => call("DELETE", "dead/" + esc(id));

@@ -3,10 +3,12 @@
 
 import * as api from "./api.js";
 import { Chart } from "./chart.js";
+import { deadTable } from "./dead.js";
 import { startNotes } from "./notes.js";
+import { drawOpenSum, openTable } from "./open.js";
 import { arrive, reload, startStory } from "./story.js";
 import { $, count, num, sentence, set, span, visible } from "./text.js";
-import { deadTable, drawFailureSum, drawStatus, drawTrouble, failuresTable, servicesTable, trouble, workersTable } from "./views.js";
+import { drawFailureSum, drawStatus, drawTrouble, failuresTable, servicesTable, trouble, workersTable } from "./views.js";
 
 const every = 1000; // ms from poll to poll
 const waits = [1000, 2000, 4000, 8000, 15000]; // ms to wait after errors in a row
@@ -24,7 +26,8 @@ const clockNow = () => performance.now();
 
 const tables = {
   services: servicesTable(refresh),
-  dead: deadTable(refresh, askDrop),
+  open: openTable(refresh, askFirst),
+  dead: deadTable(refresh, askFirst),
   failures: failuresTable(view),
   workers: workersTable(),
 };
@@ -85,6 +88,8 @@ function draw(data) {
   follow(status, now);
   drawStatus(status);
   tables.services.update(data.services);
+  tables.open.update(data.open.requests);
+  drawOpenSum(data.open, status.open);
   tables.dead.update(data.dead);
   tables.failures.update(data.failures);
   tables.workers.update(data.workers);
@@ -189,17 +194,19 @@ function startToken() {
   });
 }
 
-// askDrop asks before a dead letter goes for good.
-function askDrop(d) {
+// askFirst asks before what cannot be taken back; yes is what the button says.
+function askFirst(title, said, yes) {
   const dialog = $("ask");
   const from = document.activeElement;
-  set($("ask-text"), `${d.id}, for ${visible(d.service)}, will be gone for good: nobody can send it again.`);
+  set($("ask-title"), title);
+  set($("ask-text"), said);
+  set($("ask-yes"), yes);
   dialog.returnValue = "keep";
   dialog.showModal();
   return new Promise((done) => {
     dialog.addEventListener("close", () => {
       from?.focus();
-      done(dialog.returnValue === "drop");
+      done(dialog.returnValue === "yes");
     }, { once: true });
   });
 }

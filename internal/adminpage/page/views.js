@@ -1,45 +1,27 @@
 // What each section shows. Rows are built once and filled anew with every poll.
 
 import * as api from "./api.js";
+import { byText, lines, link, mark, name } from "./cells.js";
 import { note, problem } from "./notes.js";
 import { Table, action, text } from "./table.js";
-import { $, bytes, clock, count, make, num, set, span, visible, whyLink } from "./text.js";
+import { $, clock, count, make, num, set, span, visible } from "./text.js";
 
 const longWait = 10_000; // ms in a queue that catch the eye
 const longLag = 100; // ms
-
-// name fills a cell with a name from the broker.
-const name = (f) => (td, row) => set(td.firstElementChild ?? td.appendChild(make("bdi")), visible(f(row)));
-
-// lines fills a cell with one line for each text.
-const lines = (f) => (td, row) => {
-  const texts = f(row);
-  while (td.children.length > texts.length) td.lastElementChild.remove();
-  texts.forEach((t, i) => set(td.children[i] ?? td.appendChild(make("div")), visible(t)));
-};
-
-// link fills a cell with a link to a request's story, once.
-const link = (td, row) => {
-  if (td.textContent !== row.id) td.replaceChildren(whyLink(row.id));
-};
-
-const byText = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 
 // serviceState says in a word how a service stands, and how bad that is.
 function serviceState(s) {
   if (s.paused) return ["paused", "warn"];
   if (s.queued > 0 && s.workers === 0) return ["no worker", "bad"];
+  if (s.hanging && s.failing) return ["hanging, failing", "bad"];
+  if (s.hanging) return ["hanging", "bad"];
+  if (s.failing) return ["failing", "bad"];
   if (s.oldest_ms >= longWait) return ["waits long", "warn"];
   if (s.workers === 0) return ["no worker", "none"];
   return ["fine", "none"];
 }
 
-const mark = (f) => (td, row) => {
-  const [word, kind] = f(row);
-  const el = td.firstElementChild ?? td.appendChild(make("span"));
-  set(el, word);
-  el.className = "mark " + kind;
-};
+const ill = (s) => Number(s.hanging || s.failing);
 
 export function servicesTable(refresh) {
   const pauseCell = (td, s) => {
@@ -68,14 +50,15 @@ export function servicesTable(refresh) {
       { label: "Oldest waits", fill: text((s) => (s.queued ? span(s.oldest_ms) : "–")), kind: "number" },
       { label: "Queued", fill: text((s) => num(s.queued)), kind: "number" },
       { label: "Running", fill: text((s) => num(s.running)), kind: "number" },
+      { label: "Longest run", fill: text((s) => (s.run_ms ? span(s.run_ms) : "–")), kind: "number" },
       { label: "Workers", fill: text((s) => num(s.workers)), kind: "number" },
       { label: "Ended", fill: text((s) => num(s.done)), kind: "number" },
       { label: "Failed", fill: text((s) => num(s.failed)), kind: "number" },
       { label: "Actions", fill: pauseCell, kind: "do" },
     ],
     key: (s) => s.name,
-    compare: (a, b) => b.oldest_ms - a.oldest_ms || b.queued - a.queued || byText(a.name, b.name),
-    order: "What has waited longest comes first.",
+    compare: (a, b) => ill(b) - ill(a) || b.oldest_ms - a.oldest_ms || b.queued - a.queued || byText(a.name, b.name),
+    order: "What hangs or fails comes first, then what has waited longest.",
     empty: "No service is known yet: no worker has offered one, and no request has named one.",
   });
 }
@@ -120,57 +103,8 @@ export function failuresTable(view) {
     ],
     key: (f) => f.id + f.at,
     compare: (a, b) => Date.parse(b.at) - Date.parse(a.at),
-    order: "The newest first; at most the last 100.",
+    order: "The newest first; of each service and outcome the last 16.",
     empty: "No request has failed that the broker remembers.",
-  });
-}
-
-export function deadTable(refresh, ask) {
-  const requeue = async (d) => {
-    try {
-      const { id } = await api.requeue(d.id);
-      note(`Queued again: ${d.id} is now `, whyLink(id));
-    } catch (err) {
-      problem(`Not queued again: ${d.id}.`, err);
-    }
-    await refresh();
-  };
-  const drop = async (d) => {
-    if (!(await ask(d))) return;
-    try {
-      await api.drop(d.id);
-      note(`Dropped: ${d.id}.`);
-    } catch (err) {
-      problem(`Not dropped: ${d.id}.`, err);
-    }
-    await refresh();
-  };
-  const buttons = (td, d) => {
-    if (!td.firstElementChild) {
-      const again = action("Requeue", () => requeue(td.row));
-      const away = action("Drop…", () => drop(td.row));
-      again.setAttribute("aria-label", "Requeue " + d.id);
-      away.setAttribute("aria-label", "Drop " + d.id);
-      td.append(again, " ", away);
-    }
-    td.row = d;
-  };
-  return new Table($("dead"), {
-    columns: [
-      { label: "Request", fill: link, head: true },
-      { label: "Given up", fill: text((d) => span(d.age_ms) + " ago"), kind: "number" },
-      { label: "Service", fill: name((d) => d.service) },
-      { label: "Outcome", fill: text((d) => d.code), kind: "tight" },
-      { label: "Reason", fill: name((d) => d.reason) },
-      { label: "Attempts", fill: text((d) => num(d.attempts)), kind: "number" },
-      { label: "Workers lost", fill: lines((d) => d.workers ?? []), kind: "id lines" },
-      { label: "Size", fill: text((d) => bytes(d.bytes)), kind: "number" },
-      { label: "Actions", fill: buttons, kind: "do" },
-    ],
-    key: (d) => d.id,
-    compare: (a, b) => b.age_ms - a.age_ms,
-    order: "The oldest first. Requeue sends one out again under a new id.",
-    empty: "No dead letters: no request has been given up.",
   });
 }
 
@@ -202,24 +136,29 @@ export function drawStatus(s) {
   });
 }
 
-// drawFailureSum says which service fails with what, most first.
-export function drawFailureSum(failures) {
+// kinds says which service fails with what, most first.
+function kinds(failures) {
   const sums = new Map();
   for (const f of failures) {
-    const k = `${visible(f.service)}: ${f.code}`;
+    const k = `${f.service ? visible(f.service) : "(service not known)"}: ${f.code}`;
     sums.set(k, (sums.get(k) ?? 0) + 1);
   }
   const most = [...sums].sort((a, b) => b[1] - a[1]);
-  const p = $("failures-sum");
-  p.hidden = most.length === 0 || failures.length < 4;
   const said = most.slice(0, 4).map(([k, n]) => `${num(n)} × ${k}`);
   if (most.length > 4) said.push(`and ${num(most.length - 4)} more kinds`);
-  set(p, said.join(" · "));
+  return said.join(" · ");
+}
+
+// drawFailureSum shows that above the failures.
+export function drawFailureSum(failures) {
+  const p = $("failures-sum");
+  p.hidden = failures.length < 4;
+  set(p, kinds(failures));
 }
 
 // some lists the first services of a list, and counts the others.
-function some(list, say, rest) {
-  const out = list.slice(0, 3).map((s) => [say(s), "#services"]);
+function some(list, say, rest, at = "#services") {
+  const out = list.slice(0, 3).map((s) => [say(s), at]);
   if (list.length > 3) out.push([`${count(list.length - 3, "more service")} ${rest}.`, "#services"]);
   return out;
 }
@@ -232,14 +171,24 @@ export function trouble({ status, services, workers, failures }, view) {
   const behind = byAge.filter((s) => !s.paused && s.workers > 0 && s.oldest_ms >= longWait);
   const waits = (s) => (s.queued ? `${num(s.queued)} queued, the oldest for ${span(s.oldest_ms)}` : "nothing queued");
   const silent = workers.filter((w) => w.state === "suspected" || w.state === "link reset").length;
-  const fresh = failures.filter((f) => view.brokerNow - Date.parse(f.at) < 60_000).length;
+  const failing = services.filter((s) => s.failing);
+  const known = new Set(failing.map((s) => s.name)); // said already
+  const fresh = failures.filter((f) => view.brokerNow - Date.parse(f.at) < 60_000 && !known.has(f.service));
+  const hanging = services.filter((s) => s.hanging).sort((a, b) => b.run_ms - a.run_ms);
   const bad = [];
   const warn = [];
   if (status.draining) bad.push(["The broker is draining: it takes no new requests.", "#status-title"]);
-  if (status.loop_lag_ms >= longLag) bad.push([`The broker itself is slow: its loop lags by ${span(status.loop_lag_ms)}.`, "#status-title"]);
+  if (status.loop_lag_ms >= longLag) {
+    const lag = span(status.loop_lag_ms);
+    // A loop with little to do that is late was not let run.
+    if (status.busy < 0.5) warn.push([`The broker's machine stood still for ${lag}: its processors were busy with something else.`, "#status-title"]);
+    else bad.push([`The broker itself is slow: its loop lags by ${lag}.`, "#status-title"]);
+  }
   if (view.lost > 0) bad.push([`${count(view.lost, "worker")} lost in the last 5 minutes.`, "#workers"]);
   if (silent) bad.push([`${count(silent, "worker has", "workers have")} gone silent.`, "#workers"]);
-  if (fresh) bad.push([`${fresh >= 100 ? "100 or more" : num(fresh)} failed in the last minute.`, "#failures"]);
+  bad.push(...some(hanging, (s) => `${visible(s.name)} hangs: worker ${s.run_worker} has had ${s.run_id} for ${span(s.run_ms)}.`, "with a run that hangs", "#open"));
+  bad.push(...some(failing, (s) => `${visible(s.name)} fails: ${num(s.recent_failed)} of ${num(s.recent_done)} in the last 5 minutes did not end OK.`, "that fails", "#failures"));
+  if (fresh.length) bad.push([`Failed in the last minute: ${kinds(fresh)}.`, "#failures"]);
   bad.push(...some(alone, (s) => `${visible(s.name)} has no worker: ${waits(s)}.`, "with requests and no worker"));
   warn.push(...some(paused, (s) => `${visible(s.name)} is paused: ${waits(s)}.`, "paused"));
   warn.push(...some(behind, (s) => `${visible(s.name)} is behind: ${waits(s)}, ${count(s.workers, "worker")}.`, `with a request that has waited over ${span(longWait)}`));

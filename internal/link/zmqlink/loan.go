@@ -12,6 +12,8 @@ import (
 	"unsafe"
 
 	"github.com/pebbe/zmq4"
+
+	"github.com/privateer-mq/privateer/internal/link/pool"
 )
 
 // loans are the large frames that libzmq sends from where they are. Each is
@@ -54,16 +56,16 @@ func (l *loans) send(r *raw, frame []byte, more bool) error {
 }
 
 // recycle gives a frame to the pool, now or when libzmq has returned it.
-func (l *loans) recycle(p *pool, frame []byte) {
+func (l *loans) recycle(p *pool.Pool, frame []byte) {
 	if len(frame) > 0 && l.out[&frame[0]] > 0 {
 		l.back = append(l.back, frame)
 		return
 	}
-	p.put(frame)
+	p.Put(frame)
 }
 
 // settle takes back what libzmq has returned; all of it where libzmq has ended.
-func (l *loans) settle(p *pool, all bool) {
+func (l *loans) settle(p *pool.Pool, all bool) {
 	kept := l.list[:0]
 	for _, x := range l.list {
 		if !all && C.loan_returned(x.c) == 0 {
@@ -88,9 +90,26 @@ func (l *loans) settle(p *pool, all bool) {
 		if l.out[&f[0]] > 0 {
 			back = append(back, f)
 		} else {
-			p.put(f)
+			p.Put(f)
 		}
 	}
 	clear(l.back[len(back):])
 	l.back = back
+}
+
+// leave leaves what is on loan to libzmq until that has ended, which may be never: its
+// thread reads it still, and a Pinner that is collected with something pinned is a panic.
+func (l *loans) leave(ended <-chan error) {
+	list := l.list
+	*l = loans{}
+	if len(list) == 0 {
+		return
+	}
+	go func() { // holds list
+		<-ended //nolint:errcheck // what it says is the caller's
+		for _, x := range list {
+			x.pin.Unpin()
+			C.loan_free(x.c)
+		}
+	}()
 }

@@ -88,3 +88,26 @@ func (s *socket) knownDisconnected() bool {
 	}
 	return s.connections <= 0
 }
+
+// receive takes one whole message, or fails with EAGAIN. libzmq hands a
+// message over only when all of its frames are there.
+func receive(from *zmq4.Socket) ([][]byte, error) {
+	frames := make([][]byte, 0, 2)
+	for {
+		frame, err := from.RecvBytes(zmq4.DONTWAIT)
+		if err != nil {
+			if zmq4.AsErrno(err) == interrupted {
+				continue
+			}
+			return nil, err
+		}
+		frames = append(frames, frame)
+		more, err := from.GetRcvmore()
+		if err != nil {
+			return nil, err
+		}
+		if !more {
+			return frames, nil
+		}
+	}
+}

@@ -23,6 +23,7 @@ import (
 	"github.com/pebbe/zmq4"
 
 	"github.com/privateer-mq/privateer/internal/link"
+	"github.com/privateer-mq/privateer/internal/link/pool"
 )
 
 // Room for what one call takes. A link with more to read is called again.
@@ -36,7 +37,7 @@ const (
 )
 
 // errNoHandle: zmq4 keeps the socket of libzmq elsewhere than it used to.
-var errNoHandle = errors.New("this version of github.com/pebbe/zmq4 keeps no libzmq socket in the field soc: it cannot be used for whole batches")
+var errNoHandle = errors.New("this version of github.com/pebbe/zmq4 keeps no libzmq socket in the field soc: use v1.4.0, or the transport zmtp")
 
 // handle is libzmq's own socket, which zmq4 does not show. It reads the field
 // by its name, and fails if it is not there any more.
@@ -48,26 +49,26 @@ func handle(s *zmq4.Socket) (unsafe.Pointer, error) {
 	return f.UnsafePointer(), nil
 }
 
-// A raw moves messages in batches, many in one call into C. It is nil in a
-// link that makes plain calls.
+// A raw moves messages in batches, many in one call into C.
 type raw struct {
 	socket unsafe.Pointer
 	batch  *C.struct_batch
 	lend   bool
-	pool   *pool
+	most   int // frames of a message: of one with more that many and one are taken
+	pool   *pool.Pool
 	use    *C.int // set when the socket is used otherwise than for receiving; nil before the first Wait
 
 	rooms   [][]byte // for what is received; with lend used again by the next receive
 	lengths []uint64
 	frames  [][]byte // of received messages; with lend used again
+	count   int      // frames of the message that is being read
 
 	out      []byte // frames that were Put, one behind the other
 	outs     []uint64
 	failures []C.struct_failure
 }
 
-// newRaw returns nil and the reason where batches are not possible.
-func newRaw(s *zmq4.Socket, p *pool, lend bool) (*raw, error) {
+func newRaw(s *zmq4.Socket, p *pool.Pool, o *link.Options) (*raw, error) {
 	socket, err := handle(s)
 	if err != nil {
 		return nil, err
@@ -76,7 +77,11 @@ func newRaw(s *zmq4.Socket, p *pool, lend bool) (*raw, error) {
 	if batch == nil {
 		return nil, errors.New("no memory")
 	}
-	return &raw{socket: socket, batch: batch, lend: lend, pool: p}, nil
+	most := o.FramesMax
+	if o.Role == link.Router {
+		most++ // the routing id
+	}
+	return &raw{socket: socket, batch: batch, lend: o.Lend, most: most, pool: p}, nil
 }
 
 func (r *raw) close() {
@@ -93,31 +98,22 @@ func (r *raw) receive(dst []link.Message, limit int) (_ []link.Message, more boo
 	}
 	r.trim()
 	room, used, start := 0, 0, 0 // start: of the message that is being read, in frames
-	for limit > 0 {
+	for end := len(dst) + limit; len(dst) < end; {
+		limit := end - len(dst)
 		to := r.rooms[room]
 		C.raw_receive(r.socket, r.batch, (*C.uint8_t)(unsafe.Pointer(&to[0:cap(to)][used])), C.size_t(len(to)-used),
 			(*C.uint64_t)(unsafe.Pointer(&r.lengths[0])), roomFrames, C.int(limit))
 		b := r.batch
 		for _, n := range r.lengths[:b.frames] {
 			end := used + int(n>>1)
-			r.frames = append(r.frames, to[used:end:end])
+			dst = r.frame(dst, to[used:end:end], n&1 == 0, &start)
 			used = end
-			if n&1 == 0 {
-				dst = append(dst, r.message(start))
-				start = len(r.frames)
-				limit--
-			}
 		}
 		switch {
 		case b.need >= C.LARGE:
-			frame := r.pool.get(int(b.need))
+			frame := r.pool.Get(int(b.need))
 			last := C.raw_take(b, (*C.uint8_t)(unsafe.Pointer(&frame[0]))) == 0
-			r.frames = append(r.frames, frame)
-			if last {
-				dst = append(dst, r.message(start))
-				start = len(r.frames)
-				limit--
-			}
+			dst = r.frame(dst, frame, last, &start)
 		case b.need > 0:
 			room, used = r.nextRoom(room), 0
 		case b.error != 0:
@@ -132,6 +128,20 @@ func (r *raw) receive(dst []link.Message, limit int) (_ []link.Message, more boo
 		}
 	}
 	return dst, true, nil
+}
+
+// frame takes one frame of the message that begins at start. libzmq has all of a
+// message by then: of one with too many frames the first are kept, one too many, so
+// that whoever reads it finds that out, counts it, and can answer.
+func (r *raw) frame(dst []link.Message, frame []byte, last bool, start *int) []link.Message {
+	if r.count++; r.count <= r.most+1 {
+		r.frames = append(r.frames, frame)
+	}
+	if last {
+		dst = append(dst, r.message(*start))
+		r.count, *start = 0, len(r.frames)
+	}
+	return dst
 }
 
 func (r *raw) nextRoom(room int) int {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/privateer-mq/privateer/internal/link"
+	"github.com/privateer-mq/privateer/internal/link/linktest"
 )
 
 // Signals that come faster than a poll ends must neither prolong a Wait, nor
@@ -40,9 +41,9 @@ func TestSignalsDoNotDisturbWait(t *testing.T) {
 		}
 	}()
 
-	e := open(t, "tcp://127.0.0.1:0", link.Options{Role: link.Router})
+	e := linktest.Open(t, tcp, "tcp://127.0.0.1:0", link.Options{Role: link.Router})
 	start := time.Now()
-	err := e.host.Wait(300 * time.Millisecond)
+	err := e.Host.Wait(300 * time.Millisecond)
 	took := time.Since(start)
 	close(stop)
 	if sent := <-stopped; err != nil || took < 300*time.Millisecond || took > 2*time.Second || sent < 5 {

@@ -23,7 +23,7 @@ type socket struct {
 	options link.Options
 	addr    string
 	socket  *zmq4.Socket
-	raw     *raw          // nil where batches are not possible: then calls are plain
+	raw     *raw
 	held    link.Failures // of what was Put
 	pending int           // messages in raw, not sent yet
 	monitor *zmq4.Socket  // nil unless Options.Monitor
@@ -55,22 +55,7 @@ func (s *socket) Recv(dst []link.Message, limit int) ([]link.Message, error) {
 		dst = append(dst, link.Message{Kind: kind})
 	}
 	s.events = slices.Delete(s.events, 0, taken)
-	if s.raw != nil {
-		return s.recvBatch(dst, limit-taken)
-	}
-	for ; taken < limit; taken++ {
-		frames, err := receive(s.socket)
-		if errno := zmq4.AsErrno(err); errno == wouldBlock || errno == zmq4.EFSM {
-			s.unfinished = false
-			return dst, nil
-		}
-		if err != nil {
-			return dst, fmt.Errorf("receive on %s: %w", s.addr, err)
-		}
-		dst = append(dst, s.message(frames))
-	}
-	s.unfinished = true
-	return dst, nil
+	return s.recvBatch(dst, limit-taken)
 }
 
 // recvBatch is Recv without the events.
@@ -86,36 +71,6 @@ func (s *socket) recvBatch(dst []link.Message, limit int) (_ []link.Message, err
 		return dst, fmt.Errorf("receive on %s: %w", s.addr, err)
 	}
 	return dst, nil
-}
-
-func (s *socket) message(frames [][]byte) link.Message {
-	if s.options.Role == link.Router {
-		return link.Message{Peer: frames[0], Frames: frames[1:]}
-	}
-	return link.Message{Frames: frames}
-}
-
-// receive takes one whole message, or fails with EAGAIN. libzmq hands a
-// message over only when all of its frames are there.
-func receive(from *zmq4.Socket) ([][]byte, error) {
-	frames := make([][]byte, 0, 4) // what most messages have: id, delimiter, header, body
-	for {
-		frame, err := from.RecvBytes(zmq4.DONTWAIT)
-		if err != nil {
-			if zmq4.AsErrno(err) == interrupted {
-				continue
-			}
-			return nil, err
-		}
-		frames = append(frames, frame)
-		more, err := from.GetRcvmore()
-		if err != nil {
-			return nil, err
-		}
-		if !more {
-			return frames, nil
-		}
-	}
 }
 
 // Send implements link.Link. Besides the interface's errors it returns
@@ -165,22 +120,10 @@ func (s *socket) abandon(rest [][]byte) {
 // sendFrame sends one frame. A link that lends what it reads borrows large
 // frames as well: libzmq sends them from where they are.
 func (s *socket) sendFrame(frame []byte, more bool) error {
-	if s.raw != nil && s.options.Lend && len(frame) >= link.LentMax {
+	if s.options.Lend && len(frame) >= link.LentMax {
 		return s.host.loans.send(s.raw, frame, more)
 	}
-	if s.raw != nil {
-		return s.raw.send(frame, more)
-	}
-	flag := zmq4.DONTWAIT
-	if more {
-		flag |= zmq4.SNDMORE
-	}
-	for {
-		_, err := s.socket.SendBytes(frame, flag)
-		if err == nil || zmq4.AsErrno(err) != interrupted {
-			return err
-		}
-	}
+	return s.raw.send(frame, more)
 }
 
 // Put implements link.Link. Its errors are those of Send.
@@ -190,7 +133,7 @@ func (s *socket) Put(peer []byte, frames ...[]byte) {
 	} else if peer == nil {
 		peer = []byte{}
 	}
-	if s.raw == nil || s.closed || s.spoiled || len(frames) == 0 || !s.raw.put(peer, frames) {
+	if s.closed || s.spoiled || len(frames) == 0 || !s.raw.put(peer, frames) {
 		s.sendPending() // the numbers of its failures come first
 		err := s.held.First()
 		if err == nil || s.options.Role == link.Router {
@@ -268,12 +211,10 @@ func (s *socket) Close() error {
 	s.closed = true
 	h := s.host
 	h.sockets = slices.DeleteFunc(h.sockets, func(other *socket) bool { return other == s })
-	h.pollerStale = true
+	h.waiterStale = true
 	var errs []error
-	if s.raw != nil {
-		s.sendPending()
-		s.raw.close()
-	}
+	s.sendPending()
+	s.raw.close()
 	if s.monitor != nil {
 		// libzmq's I/O thread blocks when it reports an event that nobody can
 		// receive any more: first end the reports, last their receiver.

@@ -21,11 +21,7 @@ type waiter struct {
 	of   []*socket         // whose monitor it is; nil for others
 }
 
-// newWaiter returns nil and the reason where that is not possible.
 func newWaiter(h *host) (*waiter, error) {
-	if h.plain {
-		return nil, errNoHandle
-	}
 	w := &waiter{wake: h.wake, all: []C.struct_waited{{fd: C.int(h.wake.receiver)}}, of: []*socket{nil}}
 	for _, s := range h.sockets {
 		if err := w.add(s.socket, nil); err != nil {
@@ -40,9 +36,7 @@ func newWaiter(h *host) (*waiter, error) {
 	}
 	n := 1
 	for _, s := range h.sockets {
-		if s.raw != nil {
-			s.raw.use = &w.all[n].used
-		}
+		s.raw.use = &w.all[n].used
 		if n++; s.monitor != nil {
 			n++
 		}

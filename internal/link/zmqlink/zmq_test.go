@@ -10,40 +10,13 @@ import (
 	"time"
 
 	"github.com/privateer-mq/privateer/internal/link"
-	"github.com/privateer-mq/privateer/internal/link/zmqlink"
+	"github.com/privateer-mq/privateer/internal/link/linktest"
 )
 
 // What only the links over ZeroMQ have: files, addresses, libzmq's habits.
 
-func TestForChoosesByScheme(t *testing.T) {
-	for _, endpoints := range [][]string{
-		{"mem://a"}, {"mem://a", "mem://b?seed=1"}, {"tcp://127.0.0.1:1", "ipc:///x"}, {"ipc:///x"},
-	} {
-		h, err := zmqlink.For(endpoints...)
-		if err != nil {
-			t.Errorf("%v: %v", endpoints, err)
-			continue
-		}
-		if err := h.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-	for want, endpoints := range map[string][]string{
-		"no endpoint":      nil,
-		`"localhost:5555"`: {"localhost:5555"},
-		`"inproc://x"`:     {"tcp://127.0.0.1:1", "inproc://x"},
-		`"mem://x" does not go with "tcp://127.0.0.1:1"`: {"tcp://127.0.0.1:1", "mem://x"},
-		`"ipc:///y" does not go with "mem://x"`:          {"mem://x", "ipc:///y"},
-	} {
-		_, err := zmqlink.For(endpoints...)
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "mem://") {
-			t.Errorf("%v: error %v, want one with %s", endpoints, err, want)
-		}
-	}
-}
-
 func TestEndpointErrors(t *testing.T) {
-	h := newHost(t, "tcp://127.0.0.1:1")
+	h := linktest.NewHost(t, tcp, link.Dealer)
 	for _, c := range []struct {
 		role           link.Role
 		endpoint, want string
@@ -85,7 +58,7 @@ func TestEndpointErrors(t *testing.T) {
 }
 
 func TestIPv6(t *testing.T) {
-	h := newHost(t, "tcp://[::1]:0")
+	h := linktest.NewHost(t, tcp, link.Dealer)
 	l, err := h.Open(link.Options{Role: link.Router, Endpoints: []string{"tcp://[::1]:0"}})
 	if listener, e := net.Listen("tcp6", "[::1]:0"); e != nil {
 		// A machine without IPv6 can only say so.
@@ -99,20 +72,20 @@ func TestIPv6(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	router := &end{t: t, host: h, link: l}
+	router := linktest.NewEnd(t, h, l)
 	if !strings.HasPrefix(l.Addr(), "tcp://[::1]:") {
 		t.Fatalf("Addr %s", l.Addr())
 	}
-	dealer := open(t, l.Addr(), link.Options{Role: link.Dealer})
-	until(t, "a message goes out", func() bool { return dealer.trySend("", "x") == nil }, dealer, router)
-	until(t, "it arrives", func() bool { return len(router.data()) == 1 }, router)
+	dealer := linktest.Open(t, tcp, l.Addr(), link.Options{Role: link.Dealer})
+	linktest.Until(t, "a message goes out", func() bool { return dealer.TrySend("", "x") == nil }, dealer, router)
+	linktest.Until(t, "it arrives", func() bool { return len(router.Data()) == 1 }, router)
 }
 
 func TestHostNameIsResolved(t *testing.T) {
-	router := open(t, "tcp://127.0.0.1:0", link.Options{Role: link.Router})
-	at := strings.Replace(router.link.Addr(), "127.0.0.1", "localhost", 1)
-	dealer := open(t, at, link.Options{Role: link.Dealer})
-	until(t, "a message goes out", func() bool { return dealer.trySend("", "x") == nil }, dealer, router)
+	router := linktest.Open(t, tcp, "tcp://127.0.0.1:0", link.Options{Role: link.Router})
+	at := strings.Replace(router.Link.Addr(), "127.0.0.1", "localhost", 1)
+	dealer := linktest.Open(t, tcp, at, link.Options{Role: link.Dealer})
+	linktest.Until(t, "a message goes out", func() bool { return dealer.TrySend("", "x") == nil }, dealer, router)
 }
 
 func TestIPCLeavesOtherFilesAlone(t *testing.T) {
@@ -120,7 +93,7 @@ func TestIPCLeavesOtherFilesAlone(t *testing.T) {
 	if err := os.WriteFile(path, []byte("data"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := newHost(t, "ipc://"+path).Open(link.Options{Role: link.Router, Endpoints: []string{"ipc://" + path}})
+	_, err := linktest.NewHost(t, tcp, link.Dealer).Open(link.Options{Role: link.Router, Endpoints: []string{"ipc://" + path}})
 	if err == nil || !strings.Contains(err.Error(), "no socket") {
 		t.Errorf("error %v", err)
 	}
@@ -139,19 +112,19 @@ func TestIPCSocketLeftBehindIsReplaced(t *testing.T) {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	open(t, "ipc://"+path, link.Options{Role: link.Router})
+	linktest.Open(t, tcp, "ipc://"+path, link.Options{Role: link.Router})
 }
 
 // Without a monitor the link cannot tell "not connected" from "full".
 func TestNotConnectedWithoutMonitor(t *testing.T) {
-	dealer := open(t, freePort(t), link.Options{Role: link.Dealer})
-	expectError(t, dealer.trySend("", "x"), link.ErrFull)
+	dealer := linktest.Open(t, tcp, linktest.FreePort(t, tcp), link.Options{Role: link.Dealer})
+	linktest.ExpectError(t, dealer.TrySend("", "x"), link.ErrFull)
 }
 
 // A connection whose handshake never succeeds, such as a port scan, is no event.
 func TestFailedHandshakeIsNoEvent(t *testing.T) {
-	router := open(t, "tcp://127.0.0.1:0", link.Options{Role: link.Router, Monitor: true})
-	address := strings.TrimPrefix(router.link.Addr(), "tcp://")
+	router := linktest.Open(t, tcp, "tcp://127.0.0.1:0", link.Options{Role: link.Router, Monitor: true})
+	address := strings.TrimPrefix(router.Link.Addr(), "tcp://")
 	for _, greeting := range []string{"", "GET / HTTP/1.1\r\n\r\n", strings.Repeat("\xff", 100)} {
 		connection, err := net.Dial("tcp", address)
 		if err != nil {
@@ -164,32 +137,32 @@ func TestFailedHandshakeIsNoEvent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	dealer := open(t, router.link.Addr(), link.Options{Role: link.Dealer, Monitor: true})
-	until(t, "a real peer connects", func() bool { return router.count(link.Connected) > 0 }, router, dealer)
-	if err := dealer.link.Close(); err != nil {
+	dealer := linktest.Open(t, tcp, router.Link.Addr(), link.Options{Role: link.Dealer, Monitor: true})
+	linktest.Until(t, "a real peer connects", func() bool { return router.Count(link.Connected) > 0 }, router, dealer)
+	if err := dealer.Link.Close(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the real peer goes", func() bool { return router.count(link.Disconnected) > 0 }, router)
-	waits(t, router, 20*time.Millisecond, 0)
-	router.recv(10)
-	if len(router.read) != 2 {
-		t.Fatalf("events %v, want one Connected and one Disconnected", router.read)
+	linktest.Until(t, "the real peer goes", func() bool { return router.Count(link.Disconnected) > 0 }, router)
+	linktest.Waits(t, router, 20*time.Millisecond, 0)
+	router.Recv(10)
+	if len(router.Read) != 2 {
+		t.Fatalf("events %v, want one Connected and one Disconnected", router.Read)
 	}
 }
 
 // A Recv that ended at its limit does not know that nothing is left.
 func TestRecvAtItsLimitIsComeBackTo(t *testing.T) {
-	router, dealer := pair(t, kinds[1], link.Options{}, link.Options{})
-	dealer.send("", "the only one")
-	until(t, "it arrives", func() bool { waits(t, router, time.Millisecond, 0); return router.recv(1) == 1 })
-	waits(t, router, long, 0)
+	router, dealer := linktest.Pair(t, tcp, link.Options{}, link.Options{})
+	dealer.Send("", "the only one")
+	linktest.Until(t, "it arrives", func() bool { linktest.Waits(t, router, time.Millisecond, 0); return router.Recv(1) == 1 })
+	linktest.Waits(t, router, linktest.Long, 0)
 }
 
 // libzmq's I/O thread reports events with a call that blocks once nobody reads
 // them: a loop that is busy for long must not bring every connection to a halt.
 func TestUnreadEventsDoNotBlockConnections(t *testing.T) {
-	router := open(t, "tcp://127.0.0.1:0", link.Options{Role: link.Router, Monitor: true})
-	address := strings.TrimPrefix(router.link.Addr(), "tcp://")
+	router := linktest.Open(t, tcp, "tcp://127.0.0.1:0", link.Options{Role: link.Router, Monitor: true})
+	address := strings.TrimPrefix(router.Link.Addr(), "tcp://")
 	for range 1500 { // two events each; libzmq's own bound is 2000
 		connection, err := net.Dial("tcp", address)
 		if err != nil {
@@ -199,8 +172,8 @@ func TestUnreadEventsDoNotBlockConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	dealer := open(t, router.link.Addr(), link.Options{Role: link.Dealer, Monitor: true})
-	until(t, "a real peer connects", func() bool { return dealer.count(link.Connected) == 1 }, dealer)
+	dealer := linktest.Open(t, tcp, router.Link.Addr(), link.Options{Role: link.Dealer, Monitor: true})
+	linktest.Until(t, "a real peer connects", func() bool { return dealer.Count(link.Connected) == 1 }, dealer)
 }
 
 func openFiles(t *testing.T) int {
@@ -218,12 +191,12 @@ func TestReqLinksLeaveNoFilesOpen(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Fatal("this test counts open files in /proc")
 	}
-	router := open(t, "tcp://127.0.0.1:0", link.Options{Role: link.Router, Monitor: true})
-	nobody := freePort(t)
-	client := newHost(t, nobody)
+	router := linktest.Open(t, tcp, "tcp://127.0.0.1:0", link.Options{Role: link.Router, Monitor: true})
+	nobody := linktest.FreePort(t, tcp)
+	client := linktest.NewHost(t, tcp, link.Dealer)
 	round := func(n int) {
 		for range n {
-			for _, at := range []string{nobody, router.link.Addr()} {
+			for _, at := range []string{nobody, router.Link.Addr()} {
 				l, err := client.Open(link.Options{Role: link.Req, Endpoints: []string{at}, Monitor: true, Identity: []byte(at)})
 				if err != nil {
 					t.Fatal(err)
@@ -238,7 +211,7 @@ func TestReqLinksLeaveNoFilesOpen(t *testing.T) {
 		}
 	}
 	settle := func(most int) {
-		until(t, "files are closed again", func() bool { return openFiles(t) <= most }, router)
+		linktest.Until(t, "files are closed again", func() bool { return openFiles(t) <= most }, router)
 	}
 	round(1) // starts libzmq's threads, which have files of their own
 	before := openFiles(t)
@@ -251,32 +224,32 @@ func TestReqLinksLeaveNoFilesOpen(t *testing.T) {
 }
 
 func TestHundredsOfLinksAtOnce(t *testing.T) {
-	router := open(t, "tcp://127.0.0.1:0", link.Options{Role: link.Router})
-	client := newHost(t, router.link.Addr())
-	links := make([]*end, 400)
+	router := linktest.Open(t, tcp, "tcp://127.0.0.1:0", link.Options{Role: link.Router})
+	client := linktest.NewHost(t, tcp, link.Dealer)
+	links := make([]*linktest.End, 400)
 	for i := range links {
-		l, err := client.Open(link.Options{Role: link.Req, Endpoints: []string{router.link.Addr()}, Monitor: true})
+		l, err := client.Open(link.Options{Role: link.Req, Endpoints: []string{router.Link.Addr()}, Monitor: true})
 		if err != nil {
 			t.Fatalf("link %d: %v", i, err)
 		}
-		links[i] = &end{t: t, host: client, link: l}
+		links[i] = linktest.NewEnd(t, client, l)
 	}
 	asked := 0
-	until(t, "each has sent its request", func() bool {
-		waits(t, links[0], time.Millisecond, 0)
-		for asked < len(links) && links[asked].trySend("", "q") == nil {
+	linktest.Until(t, "each has sent its request", func() bool {
+		linktest.Waits(t, links[0], time.Millisecond, 0)
+		for asked < len(links) && links[asked].TrySend("", "q") == nil {
 			asked++
 		}
 		return asked == len(links)
 	}, router)
-	until(t, "all requests arrive", func() bool { return len(router.data()) == len(links) }, router)
-	for _, m := range router.data() {
-		router.send(string(m.Peer), "", "a")
+	linktest.Until(t, "all requests arrive", func() bool { return len(router.Data()) == len(links) }, router)
+	for _, m := range router.Data() {
+		router.Send(string(m.Peer), "", "a")
 	}
-	until(t, "all replies arrive", func() bool {
-		waits(t, links[0], time.Millisecond, 0)
+	linktest.Until(t, "all replies arrive", func() bool {
+		linktest.Waits(t, links[0], time.Millisecond, 0)
 		for _, l := range links {
-			if l.recv(10); len(l.data()) != 1 {
+			if l.Recv(10); len(l.Data()) != 1 {
 				return false
 			}
 		}

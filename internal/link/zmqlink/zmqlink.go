@@ -9,21 +9,19 @@ package zmqlink
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/pebbe/zmq4"
 
 	"github.com/privateer-mq/privateer/internal/link"
+	"github.com/privateer-mq/privateer/internal/link/pool"
 )
 
 const (
 	// sliceMax bounds one poll. An interrupted poll starts anew, so a long one
 	// could outlast its deadline for as long as signals keep coming.
 	sliceMax = 100 * time.Millisecond
-	// plainSlice is how late Wake may be where zmq4 waits.
-	plainSlice = 2 * time.Millisecond
 	// socketsMax is libzmq's own upper bound. A monitored link takes three
 	// sockets; peers of a Router take none.
 	socketsMax = 65535
@@ -40,15 +38,13 @@ type host struct {
 	wake    *wake
 	sockets []*socket
 	closed  bool
-	plain   bool // links make plain calls, as where newRaw fails
 
-	poller      *zmq4.Poller
-	waiter      *waiter // instead of poller, unless plain
-	pollerStale bool    // sockets changed since poller or waiter was made
+	waiter      *waiter
+	waiterStale bool // sockets changed since it was made
 	monitors    map[*zmq4.Socket]*socket
 
-	pool  pool  // of large frames
-	loans loans // of them, to libzmq
+	pool  pool.Pool // of large frames
+	loans loans     // of them, to libzmq
 
 	monitored  uint64        // monitors ever made, to name their endpoints
 	lingerLong time.Duration // the longest Linger of any link so far
@@ -59,29 +55,6 @@ type host struct {
 func Version() string {
 	major, minor, patch := zmq4.Version()
 	return fmt.Sprintf("%d.%d.%d", major, minor, patch)
-}
-
-// For returns a host that serves all the given endpoints: NewMemory for
-// mem://, New for tcp:// and ipc://. One host cannot serve both; the error
-// then names the endpoint and the schemes that are allowed.
-func For(endpoints ...string) (link.Host, error) {
-	if len(endpoints) == 0 {
-		return nil, errors.New("no endpoint: name at least one, such as tcp://127.0.0.1:5555, ipc:///run/privateer.sock or mem://name")
-	}
-	memory := strings.HasPrefix(endpoints[0], "mem://")
-	for _, endpoint := range endpoints {
-		scheme, _, ok := strings.Cut(endpoint, "://")
-		switch {
-		case !ok || (scheme != "tcp" && scheme != "ipc" && scheme != "mem"):
-			return nil, fmt.Errorf("endpoint %q: it must start with tcp://, ipc:// or mem://", endpoint)
-		case (scheme == "mem") != memory:
-			return nil, fmt.Errorf("endpoint %q does not go with %q: use mem:// for all endpoints of a process, or tcp:// and ipc:// for all", endpoint, endpoints[0])
-		}
-	}
-	if memory {
-		return link.NewMemory(), nil
-	}
-	return New()
 }
 
 // New returns a host over ZeroMQ with a context of its own. Its links take
@@ -100,7 +73,7 @@ func New() (link.Host, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("set up ZeroMQ's wake-up: %w", err), context.Term())
 	}
-	return &host{context: context, wake: w, pollerStale: true, monitors: map[*zmq4.Socket]*socket{}}, nil
+	return &host{context: context, wake: w, waiterStale: true, monitors: map[*zmq4.Socket]*socket{}}, nil
 }
 
 // Wake implements link.Host.
@@ -120,8 +93,12 @@ func (h *host) Wait(d time.Duration) error {
 	if h.closed {
 		return link.ErrClosed
 	}
-	if h.pollerStale {
-		h.rebuildPoller()
+	if h.waiterStale {
+		w, err := newWaiter(h)
+		if err != nil {
+			return fmt.Errorf("wait for ZeroMQ: %w", err)
+		}
+		h.waiter, h.waiterStale = w, false
 	}
 	if len(h.loans.list) > 0 {
 		h.loans.settle(&h.pool, false)
@@ -132,7 +109,7 @@ func (h *host) Wait(d time.Duration) error {
 		if h.unfinished() {
 			remaining = 0 // look for events and wake-ups, but do not wait
 		}
-		ready, err := h.poll(pollSlice(remaining))
+		ready, err := h.waiter.wait(pollSlice(remaining))
 		if err != nil && zmq4.AsErrno(err) != interrupted {
 			return fmt.Errorf("wait for ZeroMQ: %w", err)
 		}
@@ -170,40 +147,6 @@ func (h *host) unfinished() bool {
 	return false
 }
 
-// poll waits once, and remembers what it finds.
-func (h *host) poll(d time.Duration) (ready bool, err error) {
-	if h.waiter != nil {
-		return h.waiter.wait(d)
-	}
-	// The poll of zmq4 takes no pipe: it looks at it now and then.
-	polled, err := h.poller.Poll(min(d, plainSlice))
-	for _, p := range polled {
-		if s := h.monitors[p.Socket]; s != nil {
-			s.monitorReady = true
-		}
-	}
-	if ready = len(polled) > 0 || h.wake.pending.Load(); ready {
-		h.wake.drain()
-	}
-	return ready, err
-}
-
-// rebuildPoller makes the poll set anew. Done once for any number of changes,
-// it costs less than the poll that follows.
-func (h *host) rebuildPoller() {
-	h.pollerStale = false
-	if h.waiter, _ = newWaiter(h); h.waiter != nil {
-		return
-	}
-	h.poller = zmq4.NewPoller()
-	for _, s := range h.sockets {
-		h.poller.Add(s.socket, zmq4.POLLIN)
-		if s.monitor != nil {
-			h.poller.Add(s.monitor, zmq4.POLLIN)
-		}
-	}
-}
-
 // Close implements link.Host. Should libzmq not end within the longest Linger
 // and a second, it returns an error and leaves libzmq to end by itself.
 func (h *host) Close() error {
@@ -229,6 +172,7 @@ func (h *host) Close() error {
 		errs = append(errs, err)
 		h.loans.settle(&h.pool, true)
 	case <-guard.C:
+		h.loans.leave(ended)
 		errs = append(errs, fmt.Errorf("ZeroMQ did not end within %v", h.lingerLong+termGrace))
 	}
 	return errors.Join(errs...)

@@ -77,7 +77,8 @@ func parse(path string) (m mutant, err error) {
 // all faults again.
 func digest() (string, error) {
 	h := sha256.New()
-	for _, dir := range []string{"protocol", "internal/core", "internal/session", "internal/calls", "internal/sim", "broker"} {
+	for _, dir := range []string{"protocol", "internal/core", "internal/workercore", "internal/clientcore", "internal/flat", "internal/drive", "internal/link",
+		"internal/sim", "broker"} {
 		var files []string
 		err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 			if ext := filepath.Ext(path); err == nil && (ext == ".go" || ext == ".txtar") {

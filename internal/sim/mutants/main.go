@@ -5,7 +5,7 @@
 // Usage: go run ./internal/sim/mutants [-ci] [-find] [NAME …]
 //
 // Each fault is a file testdata/NAME.txtar: a sentence that says what is wrong,
-// "seed: N" (the simulator finds it within 40 seeds from there) or "test: PACKAGE",
+// "seed: N" (the simulator finds it within 150 seeds from there) or "test: PACKAGE",
 // and the sections file, old and new. The old text must be there exactly once.
 package main
 
@@ -22,10 +22,10 @@ import (
 )
 
 // seedsEach is how many seeds each fault is given.
-const seedsEach = 40
+const seedsEach = 150
 
 // copied is what the simulator and the tests of the state machines need.
-var copied = []string{"go.mod", "go.sum", "protocol", "internal/core", "internal/session", "internal/calls", "internal/link",
+var copied = []string{"go.mod", "go.sum", "protocol", "internal/core", "internal/workercore", "internal/clientcore", "internal/flat", "internal/drive", "internal/link",
 	"internal/sim", "docs"}
 
 type mutant struct {
@@ -130,7 +130,7 @@ func (m *mutant) try(scratch string, find bool) (found bool, err error) {
 func play(dir string, m *mutant, seeds int) (out string, ok bool) {
 	c := command(dir, "go", "run", "./internal/sim/run", "-lines", "1", "-seeds", strconv.Itoa(seeds), "-seed", strconv.FormatUint(m.seed, 10))
 	if m.pkg != "" {
-		c = command(dir, "go", "test", "./"+m.pkg)
+		c = command(dir, "go", "test", "-failfast", "./"+m.pkg)
 	}
 	text, err := c.CombinedOutput()
 	return string(text), err == nil

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/privateer-mq/privateer/internal/link"
-	"github.com/privateer-mq/privateer/internal/link/zmqlink"
+	"github.com/privateer-mq/privateer/internal/link/transport"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -167,7 +167,7 @@ func TestWebServer(t *testing.T) {
 
 // TestRealRouter: a ROUTER of libzmq that says nothing.
 func TestRealRouter(t *testing.T) {
-	host, err := zmqlink.For("tcp://127.0.0.1:0")
+	host, _, err := transport.For("", nil, "tcp://127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

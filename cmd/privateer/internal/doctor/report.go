@@ -20,12 +20,13 @@ func (r *Report) WriteText(w io.Writer) error {
 		line := fmt.Sprintf("  %-10s  %-4s  %10s  %s", s.Name, state, took, s.Note)
 		fmt.Fprintln(&b, strings.TrimRight(line, " "))
 	}
-	fmt.Fprintln(&b, "doctor: "+r.verdict())
+	fmt.Fprintln(&b, "doctor: "+r.Verdict())
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func (r *Report) verdict() string {
+// Verdict is what failed first and what to do, in sentences.
+func (r *Report) Verdict() string {
 	if r.Failed == "" {
 		return "all fine"
 	}

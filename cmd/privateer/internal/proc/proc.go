@@ -27,10 +27,22 @@ type Set struct {
 	mu   sync.Mutex
 	over bool // KillAll was called: nothing starts any more
 	live map[*Process]struct{}
+
+	tree  string // what treeVariable is; "" where there is to be no guard
+	guard *guard // nil: there is none
+	kick  func() // looks for orphans; nil: they do not come here
 }
 
 // ErrOver says that the set was killed and starts nothing any more.
 var ErrOver = errors.New("shutting down")
+
+// A StartError is why a process could not be started: nothing of it has run.
+type StartError struct{ err error }
+
+func (e *StartError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *StartError) Unwrap() error { return e.err }
 
 // A Process is a running process with its group. It is safe for concurrent use.
 type Process struct {
@@ -44,14 +56,15 @@ type Process struct {
 	err  error
 }
 
-// Start starts cmd as the leader of a new process group. The caller must not
-// call cmd's own Wait. On Linux the leader is killed by the kernel when this
+// Start starts cmd as the leader of a new process group, or of a session where
+// cmd asks for one. The caller must not call cmd's own Wait. An error is ErrOver or a
+// *StartError. On Linux the leader is killed by the kernel when this
 // process dies, however it dies.
 func (s *Set) Start(cmd *exec.Cmd) (*Process, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	cmd.SysProcAttr.Setpgid = true
+	cmd.SysProcAttr.Setpgid = !cmd.SysProcAttr.Setsid // a session is a new group, too
 	cmd.WaitDelay = escapeDelay
 	p := &Process{set: s, cmd: cmd, done: make(chan struct{})}
 
@@ -60,24 +73,30 @@ func (s *Set) Start(cmd *exec.Cmd) (*Process, error) {
 	if s.over {
 		return nil, ErrOver
 	}
+	if s.tree != "" {
+		cmd.Env = append(cmd.Environ(), treeVariable+"="+s.tree)
+	}
 	if err := spawn(cmd); err != nil {
-		return nil, err
+		return nil, &StartError{err}
 	}
 	if s.live == nil {
 		s.live = make(map[*Process]struct{})
 	}
 	s.live[p] = struct{}{}
+	s.tell(true, p.Pid())
 	go p.wait()
 	return p, nil
 }
 
-// Run starts cmd and waits for it. When ctx ends first, the group gets SIGTERM
-// and, after grace, SIGKILL; the error is then ctx's cause.
-func (s *Set) Run(ctx context.Context, cmd *exec.Cmd, grace time.Duration) error {
+// Run starts cmd, calls started, and waits for it. When ctx ends first, the group
+// gets SIGTERM and, after grace, SIGKILL; the error is then ctx's cause. If it could
+// not be started, the error is ErrOver or a *StartError.
+func (s *Set) Run(ctx context.Context, cmd *exec.Cmd, grace time.Duration, started func()) error {
 	p, err := s.Start(cmd)
 	if err != nil {
 		return err
 	}
+	started()
 	select {
 	case <-p.Done():
 		if p.Err() != nil && s.isOver() { // it was killed; that says nothing about it
@@ -167,14 +186,21 @@ func (p *Process) wait() {
 	p.err = err
 	p.set.mu.Lock()
 	delete(p.set.live, p)
+	kick := p.set.kick
 	p.set.mu.Unlock()
 	close(p.done)
+	if kick != nil { // orphans may have been behind it
+		kick()
+	}
 }
 
 // sweep kills what the leader left behind in its group, and gives up the id.
 func (p *Process) sweep() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	_ = syscall.Kill(-p.Pid(), syscall.SIGKILL) // most often nothing is left
 	p.reaped = true
+	p.mu.Unlock()
+	p.set.mu.Lock()
+	defer p.set.mu.Unlock()
+	p.set.tell(false, p.Pid())
 }

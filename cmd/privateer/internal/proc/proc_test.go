@@ -19,7 +19,15 @@ import (
 
 // TestMain lets the test binary play a parent that is killed.
 func TestMain(m *testing.M) {
-	if os.Getenv("PROC_TEST_PARENT") != "" {
+	if len(os.Args) == 2 && os.Args[1] == GuardName {
+		Guard(os.Stdin)
+		os.Exit(0)
+	}
+	switch os.Getenv("PROC_TEST_PARENT") {
+	case "":
+	case "guarded":
+		guardedParent()
+	default:
 		parent()
 	}
 	os.Exit(m.Run())
@@ -46,6 +54,74 @@ func parent() {
 		os.Stdout.WriteString("the child lives\n")
 	}
 	select {}
+}
+
+// guardedParent has a group whose leader starts a child; both hold file 3 open. When
+// told so on stdin it loses its guard, and starts another group.
+func guardedParent() {
+	var set Set
+	if err := set.OwnTrees(); err != nil {
+		panic(err)
+	}
+	group := func() {
+		text := `sleep 1000 & echo; wait`
+		if runtime.GOOS == "linux" { // another leaves the group
+			text = `sleep 1000 & setsid sh -c 'echo; exec sleep 1000' & wait`
+		}
+		cmd := script(text, os.NewFile(3, "held"))
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		begun := make(chan struct{})
+		cmd.Stdout = writer(func() { close(begun) })
+		if _, err := set.Start(cmd); err != nil {
+			panic(err)
+		}
+		<-begun
+		os.Stdout.WriteString("begun\n")
+	}
+	group()
+	_, _ = os.Stdin.Read(make([]byte, 1))
+	_ = set.guard.cmd.Process.Kill()
+	_, _ = set.guard.cmd.Process.Wait()
+	group()
+	select {}
+}
+
+// TestGuard: the children of leaders die, too, when this process is killed; also of
+// groups that began before the guard was killed, and on Linux what has left its group.
+func TestGuard(t *testing.T) {
+	for name, loses := range map[string]bool{"one": false, "a second one": true} {
+		t.Run(name, func(t *testing.T) {
+			r, w := holder(t)
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append(os.Environ(), "PROC_TEST_PARENT=guarded")
+			cmd.ExtraFiles = []*os.File{w}
+			in, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			w.Close()
+			said := bufio.NewReader(out)
+			if line, err := said.ReadString('\n'); line != "begun\n" {
+				t.Errorf("the parent says %q, %v", line, err)
+			}
+			if loses {
+				in.Close()
+				if line, err := said.ReadString('\n'); line != "begun\n" {
+					t.Errorf("the parent says %q, %v", line, err)
+				}
+			}
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait() // it was killed
+			awaitEnd(t, r)
+		})
+	}
 }
 
 // churn makes the runtime start threads and let them go.
@@ -128,7 +204,7 @@ func TestRunEndsTheGroup(t *testing.T) {
 			cmd := script(text, w)
 			cmd.Stdout = writer(func() { cancel(why) }) // once its child runs
 			var set Set
-			if err := set.Run(ctx, cmd, 20*time.Millisecond); !errors.Is(err, why) {
+			if err := set.Run(ctx, cmd, 20*time.Millisecond, func() {}); !errors.Is(err, why) {
 				t.Errorf("error %v, want %v", err, why)
 			}
 			w.Close()
@@ -143,7 +219,7 @@ func TestRunSweepsWhatIsLeft(t *testing.T) {
 	var out strings.Builder
 	cmd := script(`sleep 1000 & echo done`, w)
 	cmd.Stdout = &out
-	if err := set.Run(t.Context(), cmd, time.Second); err != nil || out.String() != "done\n" {
+	if err := set.Run(t.Context(), cmd, time.Second, func() {}); err != nil || out.String() != "done\n" {
 		t.Errorf("got %q, %v", out.String(), err)
 	}
 	w.Close()
@@ -157,7 +233,7 @@ func TestKillAll(t *testing.T) {
 	ended := make(chan error, 1)
 	cmd := script(`sleep 1000 & echo; wait`, w)
 	cmd.Stdout = writer(func() { close(started) })
-	go func() { ended <- set.Run(context.Background(), cmd, time.Second) }()
+	go func() { ended <- set.Run(context.Background(), cmd, time.Second, func() {}) }()
 	<-started
 	set.KillAll()
 	w.Close()

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// spawn starts cmd. There is no PR_SET_PDEATHSIG here: a process outlives a
-// worker that was killed with SIGKILL.
+// spawn starts cmd. There is no PR_SET_PDEATHSIG here: without a guard a process
+// outlives a worker that was killed with SIGKILL.
 func spawn(cmd *exec.Cmd) error { return cmd.Start() }
 
 // reap waits for the leader's end, then sweeps its group.
@@ -19,6 +19,13 @@ func (p *Process) reap() error {
 	p.sweep()
 	return err
 }
+
+// adopt does nothing: there are no subreapers here, and orphans go to the first
+// process.
+func (s *Set) adopt() {}
+
+// killTree does nothing: other processes' environments cannot be read here.
+func killTree(string) {}
 
 // AwaitStopped waits until a process that was sent SIGSTOP has stopped. It
 // reports whether that came true in time.

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -48,6 +50,11 @@ func read(path string, known map[string][]string) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // as some editors begin a file
+	if !utf8.Valid(text) {
+		line := 1 + bytes.Count(text[:invalid(text)], []byte("\n"))
+		return nil, fmt.Errorf("%s:%d: is not UTF-8: save the file as UTF-8; other bytes can be given on the command line", path, line)
+	}
 	doc, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s", path, yamlError(err))
@@ -69,6 +76,18 @@ func read(path string, known map[string][]string) (*file, error) {
 		}
 	}
 	return f, nil
+}
+
+// invalid is where a text ceases to be UTF-8.
+func invalid(text []byte) (at int) {
+	for at < len(text) {
+		r, n := utf8.DecodeRune(text[at:])
+		if r == utf8.RuneError && n == 1 {
+			break
+		}
+		at += n
+	}
+	return at
 }
 
 func (f *file) section(s *ast.MappingValueNode, known map[string][]string) error {

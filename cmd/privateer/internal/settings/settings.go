@@ -16,12 +16,15 @@ import (
 // Tag marks a flag that can only be given on the command line: settings:"none".
 const Tag = "settings"
 
+// SharedTag names a variable that several commands read, after their own.
+const SharedTag = "shared"
+
 // prefix begins every variable that is read here.
 const prefix = "PRIVATEER_"
 
 // notFlags are given to handler processes and never read: a handler that calls
 // this program must not have its own request taken for settings.
-var notFlags = []string{"PRIVATEER_REQUEST_ID", "PRIVATEER_ATTEMPT", "PRIVATEER_SERVICE", "PRIVATEER_DEADLINE_MS"}
+var notFlags = []string{"PRIVATEER_REQUEST_ID", "PRIVATEER_ATTEMPT", "PRIVATEER_SERVICE", "PRIVATEER_DEADLINE_MS", "PRIVATEER_TREE"}
 
 // A Resolver is a kong.Resolver over one environment and at most one file.
 type Resolver struct {
@@ -57,6 +60,10 @@ func Variable(command string, flag *kong.Flag) string {
 	return prefix + shout(command) + "_" + shout(flag.Name)
 }
 
+// Shared is the variable that a flag shares with those of other commands, "" if it
+// shares none.
+func Shared(flag *kong.Flag) string { return flag.Tag.Get(SharedTag) }
+
 func shout(s string) string { return strings.ToUpper(strings.ReplaceAll(s, "-", "_")) }
 
 // Validate does nothing: what the file may hold is checked when it is read.
@@ -88,6 +95,15 @@ func (r *Resolver) find(command string, flag *kong.Flag) (value any, from string
 			return split(s), name
 		}
 		return s, name
+	}
+	if shared := Shared(flag); r.env[shared] != "" {
+		list := split(r.env[shared])
+		switch {
+		case flag.IsSlice():
+			return list, shared
+		case len(list) > 0: // it takes one: the first
+			return list[0], shared
+		}
 	}
 	return r.file.find(command, flag.Name)
 }

@@ -1,0 +1,31 @@
+package broker_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/privateer-mq/privateer/broker"
+	"github.com/privateer-mq/privateer/brokertest"
+	"github.com/privateer-mq/privateer/client"
+	"github.com/privateer-mq/privateer/worker"
+)
+
+// TestMaxDead: so many dead letters are kept as the configuration says, the newest.
+func TestMaxDead(t *testing.T) {
+	b := brokertest.New(t, brokertest.WithConfig(broker.Config{MaxDead: 2, MaxAttempts: 1}))
+	b.Worker("moody", worker.HandlerFunc(func(context.Context, *worker.Request) ([]byte, error) {
+		return nil, worker.Retry(errors.New("not today"))
+	}))
+	for _, body := range []string{"one", "two", "three", "four"} {
+		if _, err := b.Pipeline().Do(t.Context(), client.Request{Service: "moody", Body: []byte(body)}); !errors.Is(err, client.ErrFailed) {
+			t.Fatalf("%s: %v", body, err)
+		}
+	}
+	if n := b.Stats().Gauges.DeadLetters; n != 2 {
+		t.Errorf("%d dead letters are kept, want 2", n)
+	}
+	if _, err := broker.New(broker.Config{MaxDead: -1}); err == nil {
+		t.Error("a bound below 0 is taken")
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !cgo || !privateer_libzmq
+
+package integration
+
+const tags, transport = "", "zmtp"

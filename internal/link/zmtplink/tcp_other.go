@@ -1,0 +1,7 @@
+//go:build !linux
+
+package zmtplink
+
+import "net"
+
+func setUnheardMax(*net.TCPConn) {}
