@@ -211,7 +211,7 @@ func TestStopFinishesWhatRuns(t *testing.T) {
 			if err := w.Stop(); err != nil {
 				t.Errorf("Stop: %v", err)
 			}
-			at(2 * time.Second) // the reply is acknowledged with the next heartbeat
+			at(1100 * time.Millisecond) // the reply to a draining worker is acknowledged at once
 		}
 		if reply, err := call.Reply(); err != nil || string(reply.Body()) != "w" {
 			t.Errorf("got %+v, %v", reply, err)
@@ -219,7 +219,7 @@ func TestStopFinishesWhatRuns(t *testing.T) {
 		b.WaitWorkers("s", 0)
 		w.Restart()
 		b.WaitWorkers("s", 1)
-		at(2 * time.Second)
+		at(1100 * time.Millisecond)
 		if s := w.Stats(); s.Started != 0 || s.Joined != 1 || !w.Running() {
 			t.Errorf("after Restart: %+v", s)
 		}

@@ -25,7 +25,7 @@ NEVER, NO_STREAM = 2**32 - 1, (bytes(8), 0, 0)  # no duration; no run, part and 
 Certainty = IntEnum("Certainty", "NOT_STARTED MAYBE_STARTED RAN")
 ALLOWED = dict(enumerate("3 3 23 12 12 2 3 12 12 12 12 12 2".split(), 1))  # OK to UNKNOWN
 CODES = {(C2B, REQUEST): (0, 1, 2), (B2C, REPLY): ALLOWED, (W2B, REPLY): (1, 2, 3, 4, 7, 32, 33),
-         (B2W, CANCEL): (1, 2, 3, 4), (W2B, DISCONNECT): Reason, (B2W, DISCONNECT): Reason}
+         (B2W, CANCEL): (1, 2, 3, 4, 5), (W2B, DISCONNECT): Reason, (B2W, DISCONNECT): Reason}
 
 # Hop-by-hop fields: attribute of Message and form of the value; SERVICE is text, and repeatable.
 HOP = {1: ("lease_ms", ">I"), 2: ("digest", "8s"), 3: ("attempt", ">I"),

@@ -130,11 +130,13 @@ func (c *conn) run(connects bool, deadline time.Time) (useful bool, reason error
 	case err != nil:
 	case !connects && c.change(rest):
 		if c.socket.admit(c) {
+			c.sendReady()
 			c.socket.host.poller.join(c)
 			return true, nil
 		}
 		err = link.ErrClosed
 	case c.socket.admit(c):
+		c.sendReady()
 		err = c.read(rest)
 	default:
 		err = link.ErrClosed
@@ -176,7 +178,14 @@ func (c *conn) handshake(connects bool, deadline time.Time) (rest []byte, err er
 	buf := make([]byte, 512)
 	received := uint64(0)
 	for {
-		if out := h.Output(); len(out) > 0 {
+		out := h.Output()
+		if len(out) > 0 && h.Done() && s.leavesID(h.Peer().Identity) {
+			c.out.mu.Lock()
+			c.out.command(out) // READY: the first thing to go out once c is admitted
+			c.out.mu.Unlock()
+			break
+		}
+		if len(out) > 0 {
 			if _, err := c.net.Write(out); err != nil {
 				return nil, err
 			}

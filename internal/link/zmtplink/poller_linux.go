@@ -263,9 +263,10 @@ func (p *poller) over(c *conn, reason error) {
 // forget takes c off what is watched.
 func (p *poller) forget(c *conn) {
 	w := &c.polled
-	if w.joined {
-		p.watched[w.fd] = nil
+	if !w.joined {
+		return
 	}
+	p.watched[w.fd] = nil
 	if w.events != 0 {
 		_ = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, w.fd, nil)
 	}
@@ -302,21 +303,21 @@ func (c *conn) changeBack() {
 	file := os.NewFile(uintptr(c.polled.fd), "")
 	nc, err := net.FileConn(file)
 	_ = file.Close()
+	c.out.mu.Lock() // for its READY may be under way
 	c.way.Lock()
 	c.polled.on = false
 	if err == nil {
 		c.net = nc
 		c.raw, err = nc.(syscall.Conn).SyscallConn()
 	}
+	c.out.blocked = false
 	c.way.Unlock()
+	c.out.mu.Unlock()
 	if err != nil {
 		c.end(err)
 		c.conclude()
 		return
 	}
-	c.out.mu.Lock()
-	c.out.blocked = false
-	c.out.mu.Unlock()
 	c.socket.host.running.Add(1)
 	go func() {
 		defer c.socket.host.running.Done()

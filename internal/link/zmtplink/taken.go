@@ -12,17 +12,31 @@ import (
 // where a network was cut, a client may be back long before TCP finds out that
 // its earlier connection is dead. So who comes with an id that is taken waits, and
 // its holder is asked whether it lives: it has so many looks at it, so far
-// apart, to say anything.
+// apart, to say anything. Until the id is its own it is not told READY: what a peer
+// has sent on a connection that is then cut off would be lost, and what it has not
+// it sends on the next.
 const (
 	askEach = 100 * time.Millisecond
 	looksAt = 20
 )
 
+// leavesID reports whether a routing id stays with the connection that has it.
+func (s *socket) leavesID(id []byte) bool {
+	return s.options.Role == link.Router && !s.options.Handover && len(id) > 0
+}
+
+// sendReady sends what handshake has kept back, before a poller has c.
+func (c *conn) sendReady() {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	c.flush()
+}
+
 // awaitID waits until c's routing id is free. It fails if that belongs to a
 // connection that lives, or nobody can tell.
 func (c *conn) awaitID() error {
 	s := c.socket
-	if s.options.Role != link.Router || s.options.Handover || len(c.peer.Identity) == 0 {
+	if !s.leavesID(c.peer.Identity) {
 		return nil
 	}
 	holder, word := s.ask(c)

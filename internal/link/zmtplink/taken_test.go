@@ -47,7 +47,10 @@ func TestTakenID(t *testing.T) {
 		first := claim(t, router)
 		linktest.Until(t, "it is there", func() bool { return router.Count(link.Connected) == 1 }, router)
 		second := claim(t, router)
-		linktest.Until(t, "the second is cut off", func() bool { return second.Count(link.Disconnected) > 1 }, second, router)
+		linktest.Until(t, "the second is cut off", func() bool { return stats(router).TakenIDs > 1 }, second, router)
+		if second.Count(link.Connected) > 0 {
+			t.Error("what is cut off has been told READY")
+		}
 		if router.Count(link.Connected) != 1 || router.Count(link.Disconnected) != 0 {
 			t.Error("the owner is told of it")
 		}
@@ -167,7 +170,7 @@ func TestTakenIDWhileNobodyLooks(t *testing.T) {
 	first := claim(t, router)
 	linktest.Until(t, "it is there", func() bool { return router.Count(link.Connected) == 1 }, router)
 	second := claim(t, router)
-	linktest.Until(t, "the second is connected", func() bool { return second.Count(link.Connected) > 0 }, second)
+	linktest.Until(t, "the second comes", func() bool { return stats(router).Handshakes > 0 }, second)
 	time.Sleep(30 * each)
 	linktest.Until(t, "the second is cut off", func() bool { return stats(router).TakenIDs > 0 }, router)
 	router.Send("same", "x")
