@@ -99,7 +99,7 @@ func TestDocumentedFieldUse(t *testing.T) {
 		}
 		cmd := pairs()[p].m.Command
 		told[d.String()+" "+cmd.String()] = true
-		var fields uint16
+		var fields uint32
 		for _, f := range strings.Fields(strings.Trim(r[9], "–")) {
 			fields |= 1 << number(t, f)
 		}
@@ -220,10 +220,12 @@ func TestDocumentedFieldsAndStates(t *testing.T) {
 	doc := document(t)
 	want := map[string][2]int{"LEASE": {extLease, 4}, "DIGEST": {extDigest, 8}, "ATTEMPT": {extAttempt, 4}, "RETRY_AFTER": {extRetryAfter, 4},
 		"CREDIT": {extCredit, 4}, "INSTANCE": {extInstance, 8}, "PART": {extPart, 4}, "SERVICE": {extService, 0}, "INTERVALS": {extIntervals, 16},
-		"LIMITS": {extLimits, 12}, "STREAM": {extStream, 16}, "WAITED": {extWaited, 4}, "HEADER": {MetaHeader, 0}, "TRACE": {MetaTrace, 0}, "ERROR_TEXT": {MetaErrorText, 0}, "ERROR_CODE": {MetaErrorCode, 0}}
+		"LIMITS": {extLimits, 12}, "STREAM": {extStream, 16}, "WAITED": {extWaited, 4},
+		"SERVED": {extServed, 0}, "LABEL": {extLabel, 0}, "HOST": {extHost, 0}, "PROCESS": {extProcess, 4}, "VERSION": {extVersion, 0}, "REMEMBER_MAX": {extRemember, 4},
+		"HEADER": {MetaHeader, 0}, "TRACE": {MetaTrace, 0}, "ERROR_TEXT": {MetaErrorText, 0}, "ERROR_CODE": {MetaErrorCode, 0}}
 	for _, r := range table(t, doc, "type", "field") {
 		size := 0
-		if r[2] != "any" && r[2] != "1 to 255" {
+		if r[2] != "any" && !strings.Contains(r[2], " to ") {
 			size = number(t, r[2])
 		}
 		if got := [2]int{number(t, r[0]), size}; got != want[r[1]] || got[0] < 128 && fieldBytes[got[0]] != size {

@@ -17,27 +17,37 @@ const (
 	extLimits     = 10
 	extStream     = 11
 	extWaited     = 12
+	// 13 to 16 are kept free.
+	extServed   = 17
+	extLabel    = 18
+	extHost     = 19
+	extProcess  = 20
+	extVersion  = 21
+	extRemember = 22
 )
 
 // fieldBytes is the exact size of each hop-by-hop field; 0 is "any".
 var fieldBytes = [...]int{extLease: 4, extDigest: 8, extAttempt: 4, extRetryAfter: 4, extCredit: 4,
-	extInstance: 8, extPart: 4, extService: 0, extIntervals: 16, extLimits: 12, extStream: 16, extWaited: 4}
+	extInstance: 8, extPart: 4, extService: 0, extIntervals: 16, extLimits: 12, extStream: 16, extWaited: 4,
+	extServed: 0, extLabel: 0, extHost: 0, extProcess: 4, extVersion: 0, extRemember: 4}
 
 // fieldsOf is the set of hop-by-hop fields that cmd has in direction d, one
 // bit for each type. The others are skipped like unknown ones, so that no peer
 // sets what is not its to say.
-func fieldsOf(d Direction, cmd Command) uint16 {
+func fieldsOf(d Direction, cmd Command) uint32 {
 	switch {
+	case d == FrontOut && cmd == Accepted:
+		return 1 << extServed
 	case d == FrontOut && cmd == Pong:
 		return 1<<extIntervals | 1<<extLimits
 	case d == FrontOut && cmd == Reply:
 		return 1<<extAttempt | 1<<extRetryAfter | 1<<extStream
 	case d == BackIn && cmd == Ready:
-		return 1<<extCredit | 1<<extInstance | 1<<extPart | 1<<extService
+		return 1<<extCredit | 1<<extInstance | 1<<extPart | 1<<extService | 1<<extLabel | 1<<extHost | 1<<extProcess | 1<<extVersion
 	case d == BackIn && cmd == Heartbeat:
 		return 1 << extCredit
 	case d == BackOut && cmd == Welcome:
-		return 1<<extIntervals | 1<<extLimits
+		return 1<<extIntervals | 1<<extLimits | 1<<extRemember
 	case d == BackOut && cmd == Request:
 		return 1<<extLease | 1<<extDigest | 1<<extStream | 1<<extWaited
 	case d == FrontIn && (cmd == Request || cmd == Credit), d == BackIn && cmd == Reply, d == BackOut && cmd == Credit:
@@ -48,7 +58,7 @@ func fieldsOf(d Direction, cmd Command) uint16 {
 
 // parseFields reads the extension area h[at:].
 func parseFields(d Direction, h []byte, at int, m *Message) *Error {
-	wanted, seen := fieldsOf(d, m.Command), uint16(0)
+	wanted, seen := fieldsOf(d, m.Command), uint32(0)
 	for at < len(h) {
 		if len(h)-at < 3 {
 			return fail(ErrTruncated, 0, at, "extension field cut short")
@@ -128,6 +138,14 @@ func (m *Message) setField(typ byte, v []byte, at int) *Error {
 		if m.Part = be.Uint32(v); m.Part >= PartsMax {
 			return fail(ErrLimit, 0, at, "more than 1024 parts")
 		}
+	case extServed:
+		return m.setServed(v, at)
+	case extLabel, extHost, extVersion:
+		return m.setText(typ, v, at)
+	case extProcess:
+		m.info().Process = be.Uint32(v)
+	case extRemember:
+		m.RememberMax = be.Uint32(v)
 	case extService:
 		if len(v) > ServiceBytesMax {
 			return fail(ErrLimit, 0, at, "service name is longer than 255 bytes")
@@ -154,6 +172,46 @@ func (m *Message) setField(typ byte, v []byte, at int) *Error {
 		}
 	}
 	return nil
+}
+
+// setServed keeps v: a number of workers, and a name or none.
+func (m *Message) setServed(v []byte, at int) *Error {
+	if len(v) < 4 {
+		return fail(ErrField, 0, at, "extension field has the wrong size")
+	}
+	m.Served = &Served{Workers: binary.BigEndian.Uint32(v), Nearest: v[4:]}
+	if len(v) == 4 {
+		m.Served.Nearest = nil
+		return nil
+	}
+	if why := ValidService(v[4:]); why != "" {
+		return fail(ErrField, 0, at, why)
+	}
+	return nil
+}
+
+// setText keeps what a worker says of itself.
+func (m *Message) setText(typ byte, v []byte, at int) *Error {
+	text := string(v)
+	if why := ValidText(text); why != "" {
+		return fail(ErrField, 0, at, "label, host or version "+why)
+	}
+	switch i := m.info(); typ {
+	case extLabel:
+		i.Label = text
+	case extHost:
+		i.Host = text
+	default:
+		i.Version = text
+	}
+	return nil
+}
+
+func (m *Message) info() *WorkerInfo {
+	if m.Info == nil {
+		m.Info = &WorkerInfo{}
+	}
+	return m.Info
 }
 
 // setIntervals keeps v where a peer can live by it: no timer of 0, no overflow.

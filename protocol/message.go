@@ -29,17 +29,20 @@ type Message struct {
 	Service []byte // service name
 
 	// Hop-by-hop extension fields; 0 or nil when absent.
-	LeaseMS      uint32     // broker's REQUEST: time allowed without progress
-	Digest       uint64     // broker's REQUEST: digest of its content
-	Attempt      uint32     // broker's REPLY: the attempt that answered
-	RetryAfterMS uint32     // broker's REPLY OVERLOADED
-	Credit       uint32     // READY, HEARTBEAT: requests this worker is ready to hold
-	Part         uint32     // READY: number of this part, from 0
-	Services     [][]byte   // READY: service names
-	Intervals    *Intervals // WELCOME; PONG, may be nil
-	Limits       *Limits    // WELCOME, PONG
-	Stream       Stream     // of a reply in parts: REQUEST, REPLY, CREDIT
-	WaitedMS     uint32     // broker's REQUEST: time in the queue before this attempt
+	LeaseMS      uint32      // broker's REQUEST: time allowed without progress
+	Digest       uint64      // broker's REQUEST: digest of its content
+	Attempt      uint32      // broker's REPLY: the attempt that answered
+	RetryAfterMS uint32      // broker's REPLY OVERLOADED
+	Credit       uint32      // READY, HEARTBEAT: requests this worker is ready to hold
+	Part         uint32      // READY: number of this part, from 0
+	Services     [][]byte    // READY: service names
+	Intervals    *Intervals  // WELCOME; PONG, may be nil
+	Limits       *Limits     // WELCOME, PONG
+	Stream       Stream      // of a reply in parts: REQUEST, REPLY, CREDIT
+	WaitedMS     uint32      // broker's REQUEST: time in the queue before this attempt
+	Served       *Served     // ACCEPTED: who serves what was asked for; nil where it is not said
+	Info         *WorkerInfo // READY: what a worker says of itself; nil where it says nothing
+	RememberMax  uint32      // WELCOME: finished requests that the broker takes from one worker; 0 where it is not said
 
 	// Meta are the end-to-end fields: user headers, trace context, error text.
 	// The broker hands them on untouched.
@@ -63,6 +66,21 @@ type Intervals struct {
 type Limits struct {
 	MessageBytesMax uint64 // all body frames of one message together
 	FramesMax       uint32 // body frames of one message
+}
+
+// Served tells a client who serves what it has asked for.
+type Served struct {
+	Workers uint32 // live workers of the service
+	Nearest []byte // where there are none: the served name that is most like it; nil where none is
+}
+
+// A WorkerInfo is what a worker says of itself, for people alone: no peer decides
+// anything by it.
+type WorkerInfo struct {
+	Label   string // what its people call it
+	Host    string // name of its machine
+	Process uint32 // number of its process
+	Version string // of its program
 }
 
 // A Stream places a message in a reply that comes in parts.
@@ -134,6 +152,18 @@ func AppendHeader(dst []byte, d Direction, m *Message) []byte {
 		dst = be.AppendUint32(be.AppendUint32(dst, v.Part), v.Grant)
 	}
 	dst = appendU32(dst, extWaited, m.WaitedMS)
+	if v := m.Served; v != nil {
+		nearest := encodable(v.Nearest)
+		dst = be.AppendUint32(appendField(dst, extServed, 4+len(nearest)), v.Workers)
+		dst = append(dst, nearest...)
+	}
+	if v := m.Info; v != nil {
+		dst = appendText(dst, extLabel, v.Label)
+		dst = appendText(dst, extHost, v.Host)
+		dst = appendU32(dst, extProcess, v.Process)
+		dst = appendText(dst, extVersion, v.Version)
+	}
+	dst = appendU32(dst, extRemember, m.RememberMax)
 	return append(dst, m.Meta...)
 }
 
@@ -173,6 +203,15 @@ func appendField(dst []byte, typ byte, n int) []byte {
 	return append(dst, typ, byte(n>>8), byte(n))
 }
 
+// appendText appends what people read, cut to its bound between two characters.
+func appendText(dst []byte, typ byte, text string) []byte {
+	if text == "" {
+		return dst
+	}
+	text = cut(text, TextBytesMax)
+	return append(appendField(dst, typ, len(text)), text...)
+}
+
 func appendU32(dst []byte, typ byte, v uint32) []byte {
 	if v == 0 {
 		return dst
@@ -187,19 +226,34 @@ func appendU64(dst []byte, typ byte, v uint64) []byte {
 	return binary.BigEndian.AppendUint64(appendField(dst, typ, 8), v)
 }
 
+// TextBytesMax bounds a worker's label, host and version.
+const TextBytesMax = 255
+
+// ValidText says why text cannot be a worker's label, host or version; "" if it can.
+func ValidText(text string) string {
+	return validText([]byte(text), TextBytesMax)
+}
+
 // ValidService says why name cannot be a service name; "" if it can.
 func ValidService(name []byte) string {
-	switch {
-	case len(name) == 0:
-		return "service name is empty"
-	case len(name) > ServiceBytesMax:
-		return "service name is longer than 255 bytes"
-	case !utf8.Valid(name):
-		return "service name is not UTF-8"
+	if why := validText(name, ServiceBytesMax); why != "" {
+		return "service name " + why
 	}
-	for _, r := range string(name) {
+	return ""
+}
+
+func validText(text []byte, limit int) string {
+	switch {
+	case len(text) == 0:
+		return "is empty"
+	case len(text) > limit:
+		return "is longer than 255 bytes"
+	case !utf8.Valid(text):
+		return "is not UTF-8"
+	}
+	for _, r := range string(text) {
 		if unicode.IsControl(r) {
-			return "service name has a control character"
+			return "has a control character"
 		}
 	}
 	return ""

@@ -121,6 +121,14 @@ func randomMessage(r *rand.Rand, d Direction, cmd Command) Message {
 			m.Services = append(m.Services, randomName(r, 1))
 		}
 		m.Entries = randomEntries(r, IDOnly)
+		if r.IntN(2) == 0 {
+			m.Info = &WorkerInfo{string(randomName(r, 1)), string(randomName(r, 1)), small(r), string(randomName(r, 1))}
+		}
+	case cmd == Accepted && r.IntN(2) == 0:
+		m.Served = &Served{Workers: r.Uint32()}
+		if r.IntN(2) == 0 {
+			m.Served.Nearest = randomName(r, 1)
+		}
 	case d == BackIn && cmd == Heartbeat:
 		m.Credit, m.Entries = r.Uint32N(CreditMax+1), randomEntries(r, Finished)
 	case d == BackIn && cmd == Disconnect:
@@ -128,10 +136,11 @@ func randomMessage(r *rand.Rand, d Direction, cmd Command) Message {
 	case cmd == Disconnect:
 		m.Code, m.Link, m.Seq = 1+Code(r.UintN(6)), r.Uint32N(2), r.Uint32N(2)
 	case d == BackOut && cmd == Cancel:
-		m.Code = 1 + Code(r.UintN(4))
+		m.Code = 1 + Code(r.UintN(5))
 	case d == BackOut && cmd == Request:
 		m.LeaseMS, m.Digest, m.WaitedMS = r.Uint32N(DurationMSMax), r.Uint64(), r.Uint32N(DurationMSMax)
 	case cmd == Welcome:
+		m.RememberMax = r.Uint32()
 		m.Seq, m.Limits = 1, &Limits{r.Uint64() | 1, small(r)}
 		m.Intervals = &Intervals{1 + r.Uint32N(HeartbeatMSMax), 1 + r.Uint32N(LivenessMax), 1 + r.Uint32N(ReconnectMSMax), r.Uint32N(DurationMSMax)}
 	case cmd == Ack, cmd == Heartbeat:

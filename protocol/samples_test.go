@@ -69,6 +69,8 @@ func frontSamples() []sample {
 		{"pong", "answer to a ping: epoch, intervals and limits", FrontOut, Message{Command: Pong, Number: 1, Epoch: epochA, SentMS: 5000, Instance: client,
 			Intervals: &Intervals{1000, 3, 2000, 30000}, Limits: &Limits{1 << 20, FramesMax}}},
 		{"pong-draining", "the broker is shutting down; no intervals", FrontOut, Message{Command: Pong, Flags: Draining, Epoch: epochA, SentMS: 5000, Instance: client, Limits: &Limits{1 << 20, 64}}},
+		{"accepted-served", "the request is queued; 3 live workers serve it", FrontOut, Message{Command: Accepted, ID: idA, Number: 1, Epoch: epochA, Instance: client, Served: &Served{Workers: 3}}},
+		{"accepted-not-served", "the request is queued; nobody serves it, and resize is the nearest name that is served", FrontOut, Message{Command: Accepted, ID: idA, Number: 1, Epoch: epochA, Instance: client, Served: &Served{Nearest: []byte("resize")}}},
 		{"accepted", "the request is queued", FrontOut, Message{Command: Accepted, ID: idA, Number: 1, Epoch: epochA, SentMS: 77, Instance: client}},
 	}
 }
@@ -116,7 +118,8 @@ func entries() []Entry {
 
 func workerSamples() []sample {
 	ready := Message{Command: Ready, Flags: Last, SentMS: 100, Link: 1, Seq: 1, Credit: 4, Instance: 0xe1e2e3e4e5e6e7e8, Services: frames("resize", "größe")}
-	first, second := ready, ready
+	first, second, told := ready, ready, ready
+	told.Info = &WorkerInfo{Label: "blue", Host: "größer.example", Process: 4711, Version: "1.4.2"}
 	first.Flags, first.Link, first.Entries = 0, 7, entries()
 	second.Link, second.Seq, second.Part, second.Services, second.Epoch = 7, 2, 1, nil, epochA
 	second.Flags = Last | Draining
@@ -127,6 +130,7 @@ func workerSamples() []sample {
 	full.Entries = entries()
 	out := []sample{
 		{"ready", "first link of a worker that holds nothing: 4 at a time, services resize and größe", BackIn, ready},
+		{"ready-of", "the same from a worker that says what it is called, where it runs, and what", BackIn, told},
 		{"ready-part-0", "link 7 in two parts; the first: services and what is held", BackIn, first},
 		{"ready-part-1", "the last part: a reply kept and an id remembered; the worker drains", BackIn, second},
 		{"heartbeat-worker", "4 at a time; three held: unstarted, running, finished", BackIn, full},
@@ -189,6 +193,8 @@ func brokerSamples() []sample {
 	replay.Flags, replay.Number, replay.Body = ReplayOnly, 4, nil
 	acks := []Acked{{ID: idA, Attempt: 1, Epoch: epochA, RemainingMS: 28000}, {ID: idB, Attempt: 2, Epoch: epochB, Superseded: true}}
 	out := []sample{
+		{"welcome-remember", "the broker takes 262,144 finished requests of this worker", BackOut, Message{Command: Welcome, Epoch: epochA, SentMS: 50, Link: 1, Seq: 1, Ack: 1,
+			Intervals: &Intervals{1000, 3, 2000, 30000}, Limits: &Limits{1 << 20, FramesMax}, RememberMax: 262144}},
 		{"welcome", "link 1 stands: heartbeat 1 s, liveness 3, reconnect at most 2 s, keep replies 30 s", BackOut, Message{Command: Welcome, Epoch: epochA, SentMS: 50,
 			Link: 1, Seq: 1, Ack: 1, Intervals: &Intervals{1000, 3, 2000, 30000}, Limits: &Limits{1 << 20, FramesMax}}},
 		{"request-worker", "attempt 1, lease 5 s", BackOut, req},

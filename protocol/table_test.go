@@ -43,13 +43,13 @@ func TestLegalCommands(t *testing.T) {
 func TestFieldsOfCommands(t *testing.T) {
 	want := map[Direction]map[Command][]int{
 		FrontIn:  {Request: {extStream}, Credit: {extStream}},
-		FrontOut: {Pong: {extIntervals, extLimits}, Reply: {extAttempt, extRetryAfter, extStream}},
-		BackIn:   {Ready: {extCredit, extInstance, extPart, extService}, Heartbeat: {extCredit}, Reply: {extStream}},
-		BackOut:  {Welcome: {extIntervals, extLimits}, Request: {extLease, extDigest, extStream, extWaited}, Credit: {extStream}},
+		FrontOut: {Accepted: {extServed}, Pong: {extIntervals, extLimits}, Reply: {extAttempt, extRetryAfter, extStream}},
+		BackIn:   {Ready: {extCredit, extInstance, extPart, extService, extLabel, extHost, extProcess, extVersion}, Heartbeat: {extCredit}, Reply: {extStream}},
+		BackOut:  {Welcome: {extIntervals, extLimits, extRemember}, Request: {extLease, extDigest, extStream, extWaited}, Credit: {extStream}},
 	}
 	for d := FrontIn; d <= BackOut; d++ {
 		for c := Ping; c <= Disconnect; c++ {
-			var bits uint16
+			var bits uint32
 			for _, typ := range want[d][c] {
 				bits |= 1 << typ
 			}
@@ -68,7 +68,7 @@ func TestFieldsOfOtherCommandsAreSkipped(t *testing.T) {
 		all.Meta, all.Services, all.Body, all.Entries, all.Acks = nil, nil, nil, nil, nil
 		bare := encode(p.d, all)[0]
 		for typ := 1; typ < 128; typ++ {
-			if typ < 16 && fieldsOf(p.d, p.m.Command)&(1<<typ) != 0 {
+			if typ < 32 && fieldsOf(p.d, p.m.Command)&(1<<typ) != 0 {
 				continue
 			}
 			h := append(append([]byte{}, bare...), byte(typ), 0, 3, 1, 2, 3, byte(typ), 0, 0)

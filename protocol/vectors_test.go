@@ -69,6 +69,12 @@ type vectorFields struct {
 	Part         uint32            `json:"part,omitempty"`
 	Stream       *vectorStream     `json:"stream,omitempty"`
 	WaitedMS     uint32            `json:"waited_ms,omitempty"`
+	Served       *vectorServed     `json:"served,omitempty"`
+	Label        string            `json:"label,omitempty"`
+	Host         string            `json:"host,omitempty"`
+	Process      uint32            `json:"process,omitempty"`
+	Version      string            `json:"version,omitempty"`
+	RememberMax  uint32            `json:"remember_max,omitempty"`
 	Services     []string          `json:"services,omitempty"`
 	Intervals    *vectorIntervals  `json:"intervals,omitempty"`
 	Limits       *vectorLimits     `json:"limits,omitempty"`
@@ -79,6 +85,11 @@ type vectorFields struct {
 	Entries      []vectorEntry     `json:"entries,omitempty"`
 	Acks         []vectorAck       `json:"acks,omitempty"`
 	Body         []string          `json:"body,omitempty"`
+}
+
+type vectorServed struct {
+	Workers uint32 `json:"workers"`
+	Nearest string `json:"nearest,omitempty"`
 }
 
 type vectorStream struct {
@@ -260,7 +271,16 @@ func (v vector) message(t testing.TB) Message {
 	m.RemainingMS, m.SentMS, m.Link, m.Seq, m.Ack = f.RemainingMS, f.SentMS, f.Link, f.Seq, f.Ack
 	m.Instance, m.InterestMS, m.Service = u64(t, f.Instance), f.InterestMS, []byte(f.Service)
 	m.LeaseMS, m.Digest, m.Attempt, m.RetryAfterMS = f.LeaseMS, u64(t, f.Digest), f.Attempt, f.RetryAfterMS
-	m.Credit, m.Part, m.WaitedMS = f.Credit, f.Part, f.WaitedMS
+	m.Credit, m.Part, m.WaitedMS, m.RememberMax = f.Credit, f.Part, f.WaitedMS, f.RememberMax
+	if s := f.Served; s != nil {
+		m.Served = &Served{Workers: s.Workers}
+		if s.Nearest != "" {
+			m.Served.Nearest = []byte(s.Nearest)
+		}
+	}
+	if i := (WorkerInfo{f.Label, f.Host, f.Process, f.Version}); i != (WorkerInfo{}) {
+		m.Info = &i
+	}
 	if f.ID != "" {
 		m.ID = mustID(t, f.ID)
 	}

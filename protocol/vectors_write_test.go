@@ -98,7 +98,7 @@ func fieldsTold(m *Message) *vectorFields {
 		Command: m.Command.String(), Code: uint8(m.Code), Flags: uint16(m.Flags), Number: m.Number, Epoch: hex64(m.Epoch),
 		RemainingMS: m.RemainingMS, SentMS: m.SentMS, Link: m.Link, Seq: m.Seq, Ack: m.Ack, Instance: hex64(m.Instance),
 		InterestMS: m.InterestMS, Service: string(m.Service), LeaseMS: m.LeaseMS, Digest: hex64(m.Digest), Attempt: m.Attempt,
-		RetryAfterMS: m.RetryAfterMS, Credit: m.Credit, Part: m.Part, WaitedMS: m.WaitedMS,
+		RetryAfterMS: m.RetryAfterMS, Credit: m.Credit, Part: m.Part, WaitedMS: m.WaitedMS, RememberMax: m.RememberMax,
 		Trace: m.Meta.Get(MetaTrace), ErrorText: m.Meta.Get(MetaErrorText), ErrorCode: m.Meta.Get(MetaErrorCode),
 	}
 	if !m.ID.IsZero() {
@@ -109,6 +109,12 @@ func fieldsTold(m *Message) *vectorFields {
 	}
 	for _, s := range m.Services {
 		f.Services = append(f.Services, string(s))
+	}
+	if v := m.Served; v != nil {
+		f.Served = &vectorServed{v.Workers, string(v.Nearest)}
+	}
+	if v := m.Info; v != nil {
+		f.Label, f.Host, f.Process, f.Version = v.Label, v.Host, v.Process, v.Version
 	}
 	if i := m.Intervals; i != nil {
 		f.Intervals = &vectorIntervals{i.HeartbeatMS, i.Liveness, i.ReconnectMaxMS, i.RetentionMS}

@@ -31,14 +31,16 @@ CODES = {(C2B, REQUEST): (0, 1, 2), (B2C, REPLY): ALLOWED, (W2B, REPLY): (1, 2, 
 HOP = {1: ("lease_ms", ">I"), 2: ("digest", "8s"), 3: ("attempt", ">I"),
        4: ("retry_after_ms", ">I"), 5: ("credit", ">I"), 6: ("instance", "8s"), 7: ("part", ">I"),
        8: ("services", None), 9: ("intervals", ">4I"), 10: ("limits", ">QI"),
-       11: ("stream", ">8sII"), 12: ("waited_ms", ">I")}
+       11: ("stream", ">8sII"), 12: ("waited_ms", ">I"), 17: ("served", "served"),
+       18: ("label", "text"), 19: ("host", "text"), 20: ("process", ">I"), 21: ("version", "text"),
+       22: ("remember_max", ">I")}
 # What is legal where: the hop-by-hop fields, and what follows the header (sections 6 and 7).
 LEGAL = {C2B: {PING: ((), None), REQUEST: ((11,), "body"), CANCEL: ((), None),
                CREDIT: ((11,), None)},
-         B2C: {PONG: ((9, 10), None), ACCEPTED: ((), None), REPLY: ((3, 4, 11), "body")},
-         W2B: {READY: ((5, 6, 7, 8), "entries"), HEARTBEAT: ((5,), "entries"),
+         B2C: {PONG: ((9, 10), None), ACCEPTED: ((17,), None), REPLY: ((3, 4, 11), "body")},
+         W2B: {READY: ((5, 6, 7, 8, 18, 19, 20, 21), "entries"), HEARTBEAT: ((5,), "entries"),
                REPLY: ((11,), "body"), PROGRESS: ((), None), DISCONNECT: ((), "entries")},
-         B2W: {WELCOME: ((9, 10), None), REQUEST: ((1, 2, 11, 12), "body"), CANCEL: ((), None),
+         B2W: {WELCOME: ((9, 10, 22), None), REQUEST: ((1, 2, 11, 12), "body"), CANCEL: ((), None),
                CREDIT: ((11,), None), ACK: ((), "acks"), HEARTBEAT: ((), "acks"),
                DISCONNECT: ((), None)}}
 FIXED = struct.Struct(">4sBBH16sIQII12sB")  # the header up to the service's length
@@ -57,8 +59,9 @@ class Message:
     def __init__(self, command, code=0, flags=0, id=bytes(16), number=0, epoch=0, remaining_ms=0,
                  sent_ms=0, instance=bytes(8), interest_ms=0, link=0, seq=0, ack=0, service="",
                  lease_ms=0, digest=bytes(8), attempt=0, retry_after_ms=0, credit=0, part=0,
-                 services=(), intervals=(), limits=(), stream=NO_STREAM, waited_ms=0, e2e=(),
-                 body=(), entries=(), acks=()):
+                 services=(), intervals=(), limits=(), stream=NO_STREAM, waited_ms=0, served=(),
+                 label="", host="", process=0, version="", remember_max=0, e2e=(), body=(),
+                 entries=(), acks=()):
         vars(self).update((k, v) for k, v in locals().items() if k != "self")
 
     def text(self, kind=ERROR_TEXT):
@@ -81,9 +84,17 @@ def encode(direction, m):
     fields = []
     for kind, name, form in ((kind, *HOP[kind]) for kind in hops):
         value = getattr(m, name)
-        if form and value not in (0, bytes(8), (), NO_STREAM):  # 0 is left out (section 8)
+        if kind == 8:
+            fields += [(8, name.encode()) for name in value]
+        elif value in (0, bytes(8), (), NO_STREAM, ""):  # 0 is left out (section 8)
+            continue
+        elif form == "text":
+            fields.append((kind, value.encode()))
+        elif form == "served":  # a number of workers, and a name or none
+            fields.append((kind, struct.pack(">I", value[0]) + value[1].encode()))
+        else:
             fields.append((kind, struct.pack(form, *(value if type(value) is tuple else [value]))))
-    fields += [(8, name.encode()) for name in m.services] + list(m.e2e)
+    fields += m.e2e
     out += [struct.pack(">BH", kind, len(value)) + value for kind, value in fields]
     frames = getattr(m, rest) if rest else ()
     if rest in LISTS:
@@ -123,6 +134,10 @@ def decode(direction, frames):
         elif name == "services":
             m.services.append(service_name(value, start))
             no(len(m.services) > 256, start, "more than 256 services", "limit")
+        elif form in ("text", "served"):
+            no(kind in where, start, "field is there twice")
+            where[kind] = start
+            setattr(m, name, text_of(value, start) if form == "text" else served(value, start))
         elif name:  # the others are skipped, whatever their length (section 8)
             no(kind in where, start, "field is there twice")
             no(size != struct.calcsize(form), start, "wrong size of a field")
@@ -151,6 +166,17 @@ def service_name(name, offset):
     no(text.encode() != name, offset, "service name is not UTF-8")
     no("Cc" in map(unicodedata.category, text), offset, "control character")
     return text
+
+
+def text_of(value, offset):
+    no(not 0 < len(value) < 256, offset, "label, host or version is empty, or over 255 bytes")
+    return service_name(value, offset)
+
+
+def served(value, offset):
+    no(len(value) < 4, offset, "wrong size of a field")
+    no(len(value) > 259, offset, "service name over 255 bytes")
+    return struct.unpack(">I", value[:4])[0], service_name(value[4:], offset) if value[4:] else ""
 
 
 def check(d, m, where):

@@ -12,7 +12,7 @@ import prv1
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS = json.loads((ROOT / "protocol/testdata/vectors.json").read_text())
 NUMBERS = ("code flags number remaining_ms sent_ms interest_ms link seq ack lease_ms attempt "
-           "retry_after_ms credit part waited_ms").split()
+           "retry_after_ms credit part waited_ms process remember_max").split()
 INTERVALS = ("heartbeat_ms", "liveness", "reconnect_max_ms", "retention_ms")
 LIMITS = ("message_bytes_max", "frames_max")
 STATES = {state.name.lower().replace("_", "-"): state for state in prv1.State}
@@ -44,6 +44,11 @@ def from_fields(f):
         m.stream = octets(stream["run"]), stream["part"], stream["grant"]
     m.e2e = [(prv1.HEADER, bytes([len(k.encode())]) + k.encode() + v.encode())
              for k, v in f.pop("headers", {}).items()]
+    for name in "label", "host", "version":
+        setattr(m, name, f.pop(name, ""))
+    if "served" in f:
+        served = f.pop("served")
+        m.served = served["workers"], served.get("nearest", "")
     for name in "trace", "error_text", "error_code":
         if name in f:
             m.e2e.append((getattr(prv1, name.upper()), f.pop(name).encode()))
