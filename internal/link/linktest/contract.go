@@ -198,14 +198,22 @@ func TestWakeEndsWait(t *testing.T, k Kind) {
 	}
 }
 
-// Waits checks that Wait(d) takes at least the given time, and not for ever.
+// Waits checks that Wait(d) takes at least the given time, and not for ever. It may
+// return early now and then, for something that has just been: a connection that
+// joins, a wake-up; not every time.
 func Waits(t *testing.T, e *End, d, least time.Duration) {
 	t.Helper()
-	start := time.Now()
-	if err := e.Host.Wait(d); err != nil {
-		t.Fatal(err)
+	took := time.Duration(-1)
+	for range 4 {
+		start := time.Now()
+		if err := e.Host.Wait(d); err != nil {
+			t.Fatal(err)
+		}
+		if took = time.Since(start); took >= least {
+			break
+		}
 	}
-	if took := time.Since(start); took < least || took > Patience {
+	if took < least || took > Patience {
 		t.Fatalf("Wait(%v) took %v", d, took)
 	}
 }
