@@ -63,10 +63,11 @@ const spentMax = 4096
 // before the next Done or Tick. Until then the messages must stay as they are, and
 // their slices of LentMax bytes or more belong to the Core for ever.
 type Core struct {
-	cfg   Config
-	now   time.Duration // of the running call
-	out   []Output      // of the running call
-	wheel *wheel
+	cfg       Config
+	now       time.Duration // of the running call
+	nearestAt time.Duration // when a name may be looked for again that is like one nobody serves
+	out       []Output      // of the running call
+	wheel     *wheel
 
 	stalls     time.Duration    // time this process was stopped, not counted against anybody
 	heardUntil [2]time.Duration // by port: running time until which all that came has been read
