@@ -25,6 +25,10 @@ type Hooks struct {
 	// Retry: a request leaves this process again, under the same id, as try
 	// number 2 or later. why is one of the Why constants.
 	Retry func(id protocol.ID, try int, broker, why string)
+	// Accepted: a broker has said that it has a request of a Pipeline's, and who
+	// serves it. It says so at once where nobody does, again with each try, and
+	// else only of what takes a while; older brokers never do.
+	Accepted func(a Accepted)
 	// Outcome: a request has ended. What is refused before it is on its way
 	// is not told: a field out of its bounds, no place among MaxInFlight, a
 	// context that had ended. Nor is Ping.
@@ -37,6 +41,15 @@ const (
 	WhyCut     = "connection lost" // and the answer may have been lost with it
 	WhyRefused = "refused"         // OVERLOADED, DRAINING or NO_SERVICE
 )
+
+// An Accepted is what a broker says of a request that waits there, in Hooks.Accepted.
+type Accepted struct {
+	ID      protocol.ID
+	Service string
+	Broker  string
+	Workers int    // live workers of the service
+	Nearest string // where there are none: the served name that is most like it; "" if none is
+}
 
 // An Outcome is how a request has ended, in Hooks.Outcome.
 type Outcome struct {
@@ -69,6 +82,9 @@ func (l *loop) hookEvent(o *clientcore.Output) {
 			h(l.cfg.Brokers[o.Broker])
 		}
 		return
+	case clientcore.Accepted:
+		l.hookAccepted(o)
+		return
 	case clientcore.TryCut:
 		why = WhyCut
 	case clientcore.TryRefused:
@@ -93,6 +109,13 @@ func (l *loop) hookSent(o *clientcore.Output) {
 		why, c.why = c.why, ""
 	}
 	h(o.ID, int(o.Try), l.cfg.Brokers[o.Broker], why)
+}
+
+func (l *loop) hookAccepted(o *clientcore.Output) {
+	if c, h := l.open[o.Key], l.cfg.Hooks.Accepted; c != nil && h != nil {
+		h(Accepted{ID: o.ID, Service: c.spec.Service, Broker: l.cfg.Brokers[o.Broker],
+			Workers: int(o.Served.Workers), Nearest: string(o.Served.Nearest)})
+	}
 }
 
 func (l *loop) hookOutcome(c *Call, o *clientcore.Outcome, broker string) {

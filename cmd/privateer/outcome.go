@@ -32,7 +32,7 @@ type outcome struct {
 }
 
 // do sends one request and waits for its outcome.
-func do(ctx context.Context, cl *client.Client, r client.Request) outcome {
+func do(ctx context.Context, cl client.Doer, r client.Request) outcome {
 	start := time.Now()
 	reply, err := cl.Do(ctx, r)
 	return newOutcome(ctx, start, reply, err)

@@ -15,7 +15,9 @@ import (
 
 // parts sends one request and writes its reply as it comes.
 func (c *requestCommand) parts(log zerolog.Logger, r client.Request) error {
-	p, err := client.NewPipeline(c.config(log))
+	cfg, w := c.config(log), &waitNote{out: os.Stderr, after: sayWaitingAfter}
+	cfg.Hooks.Accepted = w.accepted
+	p, err := client.NewPipeline(cfg)
 	if err != nil {
 		return usage(asFlag(c, err))
 	}
@@ -23,6 +25,7 @@ func (c *requestCommand) parts(log zerolog.Logger, r client.Request) error {
 	ctx, stop := untilSignal(func() {}, func() { os.Exit(exitMaybe) })
 	defer stop()
 	o, err := takeParts(ctx, p, r, os.Stdout, os.Stderr)
+	w.done()
 	if o.misuse != nil {
 		return usage(o.misuse)
 	}

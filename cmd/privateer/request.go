@@ -67,16 +67,25 @@ func (c *requestCommand) Run() error {
 	if c.Parts {
 		return c.parts(log, c.request(body))
 	}
-	cl, err := client.New(c.config(log))
+	cfg, w := c.config(log), &waitNote{out: os.Stderr, after: sayWaitingAfter}
+	cfg.Hooks.Accepted = w.accepted
+	cl, err := client.NewPipeline(cfg) // over DEALER brokers say more than the outcome
 	if err != nil {
 		return usage(asFlag(c, err))
 	}
 	defer cl.Close()
-	if c.Repeat == 1 {
-		return c.once(cl, c.request(body))
+	ask := func(ctx context.Context, r client.Request) outcome {
+		defer w.done()
+		return do(ctx, cl, r)
 	}
-	return c.repeat(cl, c.request(body))
+	if c.Repeat == 1 {
+		return c.once(ask, c.request(body))
+	}
+	return c.repeat(ask, c.request(body))
 }
+
+// An asker sends one request and waits for its outcome.
+type asker func(ctx context.Context, r client.Request) outcome
 
 func (c *requestCommand) config(log zerolog.Logger) client.Config {
 	cfg := client.Config{
@@ -158,10 +167,10 @@ func readWithin(stdin io.Reader, most time.Duration) ([]byte, error) {
 }
 
 // once sends one request. A signal withdraws it.
-func (c *requestCommand) once(cl *client.Client, r client.Request) error {
+func (c *requestCommand) once(ask asker, r client.Request) error {
 	ctx, stop := untilSignal(func() {}, func() { os.Exit(exitMaybe) })
 	defer stop()
-	o := do(ctx, cl, r)
+	o := ask(ctx, r)
 	if o.misuse != nil {
 		return usage(o.misuse)
 	}
@@ -188,7 +197,7 @@ func unwritten(o outcome, err error) error {
 
 // repeat sends the request again and again. The first signal lets the request
 // under way finish, the second withdraws it.
-func (c *requestCommand) repeat(cl *client.Client, r client.Request) error {
+func (c *requestCommand) repeat(ask asker, r client.Request) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	stopping, stop := untilSignal(func() {}, cancel)
@@ -199,7 +208,7 @@ func (c *requestCommand) repeat(cl *client.Client, r client.Request) error {
 		if n > 0 && !pause(stopping, time.Duration(c.Interval)) {
 			break
 		}
-		o := do(ctx, cl, r)
+		o := ask(ctx, r)
 		if o.misuse != nil {
 			return usage(o.misuse)
 		}

@@ -34,6 +34,9 @@ func (m *Machine) Receive(id LinkID, msg *protocol.Message, out []Output) []Outp
 				t.epoch = msg.Epoch
 			}
 		}
+		if msg.Served != nil {
+			out = append(out, Output{Kind: Event, Event: Accepted, Broker: l.broker, Key: c.Key, ID: c.ID, Try: msg.Number, Served: msg.Served})
+		}
 		return out
 	}
 	if msg.Flags.Has(protocol.Partial) {

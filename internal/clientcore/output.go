@@ -35,11 +35,12 @@ const (
 	EpochChanged                      // the broker was restarted
 	LinkReset                         // a DEALER's link was silent: a fresh one
 	Paused                            // this process stood still for Gap
+	Accepted                          // a broker has the request, and Served is what it tells of its service
 )
 
 func (e EventKind) String() string {
 	return [...]string{"none", "try timed out", "try cut", "try refused", "ping unanswered",
-		"broker restarted", "link reset", "paused"}[e]
+		"broker restarted", "link reset", "paused", "accepted"}[e]
 }
 
 // A Reason says why a message was dropped.
@@ -79,7 +80,8 @@ type Output struct {
 	Key     uint64
 	ID      protocol.ID
 	Try     uint32
-	Gap     time.Duration // Paused
+	Gap     time.Duration    // Paused
+	Served  *protocol.Served // Accepted; it is the message's
 
 	ask *ask   // Send
 	gen uint64 // of ask
