@@ -44,7 +44,7 @@ func TestGarbageOnBothPorts(t *testing.T) {
 			t.Errorf("a neighbour ran %d times: %s", len(all[id]), describe(all[id]))
 		}
 	}
-	lines, most := b.log.seen("protocol_error"), int(time.Since(began)/time.Second)+2
+	lines, most := len(b.log.events("protocol_error")), int(time.Since(began)/time.Second)+2
 	if lines == 0 || lines > most {
 		t.Errorf("%d lines of log about garbage, want 1 to %d", lines, most)
 	}

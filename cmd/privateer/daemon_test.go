@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -161,6 +162,8 @@ func TestLogStandsStill(t *testing.T) {
 // TestHangup: SIGHUP opens the log file anew, which loses nothing that is renamed
 // before; without a file, or where it was ignored, it does nothing. It never ends a process.
 func TestHangup(t *testing.T) {
+	// Where this test was started by nohup, they would ignore it, too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	log := filepath.Join(t.TempDir(), "log")
 	p := startPair(t, nil, "", "--log-file", log)
 	if err := os.Rename(log, log+".1"); err != nil {
