@@ -8,8 +8,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"github.com/privateer-mq/privateer/internal/pulse"
 )
 
 // python is the one that Debian's python3-zmq belongs to.
@@ -26,7 +24,7 @@ type conformance struct {
 func conforms(t *testing.T, args ...string) map[string]string {
 	t.Helper()
 	var c conformance
-	pulse.Steady(func() bool {
+	steady(func() bool {
 		c = runKit(t, args...)
 		return c.Failed == 0
 	})
@@ -137,5 +135,24 @@ func TestConformancePython(t *testing.T) {
 			c.args[slices.Index(c.args, "FILE")] = path
 			conforms(t, c.args...)
 		})
+	}
+}
+
+// What fails while a process stood still is tried again, and on a steady machine not.
+func TestSteadySeesProcesses(t *testing.T) {
+	for still, want := range map[bool]int{true: 2, false: 1} {
+		tries := 0
+		steady(func() bool {
+			tries++
+			if still && tries == 1 {
+				if _, err := newJournal().Write([]byte(`{"state":"paused"}` + "\n")); err != nil {
+					t.Error(err)
+				}
+			}
+			return tries == 2
+		})
+		if tries < want || !still && tries > 5 { // this process may have been late as well
+			t.Errorf("stood still: %v: %d tries, want %d", still, tries, want)
+		}
 	}
 }

@@ -8,9 +8,12 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/privateer-mq/privateer/internal/pulse"
 )
 
 const sigterm = syscall.SIGTERM
@@ -134,6 +137,24 @@ type entry struct {
 	Suppressed int
 }
 
+// stoodStill counts what the processes say of themselves: that they stood still.
+var stoodStill atomic.Int64
+
+// steady is pulse.Steady, for what hangs on other processes of the tests as well: it
+// is tried again where one of them says that it stood still.
+func steady(try func() (ok bool)) {
+	for range 3 {
+		before, ok := stoodStill.Load(), false
+		pulse.Steady(func() bool {
+			ok = try()
+			return ok
+		})
+		if ok || stoodStill.Load() == before {
+			return
+		}
+	}
+}
+
 func newJournal() *journal { return &journal{count: map[string]int{}} }
 
 func (j *journal) Write(b []byte) (int, error) {
@@ -155,6 +176,9 @@ func (j *journal) take(line []byte) {
 	var e entry
 	if json.Unmarshal(line, &e) != nil || e.State == "" {
 		return
+	}
+	if e.State == "paused" {
+		stoodStill.Add(1)
 	}
 	if e.Suppressed > 0 { // a line that stands for so many
 		j.count[e.State] += e.Suppressed

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/privateer-mq/privateer/internal/pulse"
 )
 
 // leftOut are the checks of the kit that docs/protocol.md says the smallest worker
@@ -64,7 +62,7 @@ func TestSmallestConforms(t *testing.T) {
 				}
 				return names
 			}
-			pulse.Steady(func() bool {
+			steady(func() bool {
 				got = runKit(t, c.args...)
 				return len(failed()) == 0
 			})
