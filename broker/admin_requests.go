@@ -8,6 +8,7 @@ import (
 
 	"github.com/privateer-mq/privateer/internal/adminapi"
 	"github.com/privateer-mq/privateer/internal/core"
+	"github.com/privateer-mq/privateer/internal/link"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -66,7 +67,9 @@ func query(v url.Values) (q core.Query, wrong string) {
 func (a *admin) workers(w http.ResponseWriter, _ *http.Request) {
 	var workers []core.WorkerInfo
 	held := map[uint64][]protocol.ID{}
+	var addresses map[address]string
 	if !a.ask(w, func(l *loop) {
+		addresses = l.addresses()
 		workers = l.core.Workers(l.now())
 		for i := range workers {
 			if k := &workers[i]; k.Running > 0 {
@@ -80,6 +83,7 @@ func (a *admin) workers(w http.ResponseWriter, _ *http.Request) {
 	for i := range workers {
 		k := &workers[i]
 		out := adminapi.Worker{Worker: workerName(k.Instance), Dialect: k.Dialect.String(), State: k.State, Services: k.Services,
+			Label: k.Info.Label, Host: k.Info.Host, Process: k.Info.Process, Version: k.Info.Version, Address: addresses[address{k.Port, string(k.Peer)}],
 			Credit: k.Credit, Running: k.Running, BusyMS: k.BusySince.Milliseconds(), SeenMS: k.Seen.Milliseconds(), Requests: []string{}}
 		for _, id := range held[k.Instance] {
 			out.Requests = append(out.Requests, id.String())
@@ -87,4 +91,23 @@ func (a *admin) workers(w http.ResponseWriter, _ *http.Request) {
 		list = append(list, out)
 	}
 	reply(w, list)
+}
+
+// An address names a connection: a port, and the routing id there.
+type address struct {
+	port protocol.Port
+	peer string
+}
+
+// addresses are where the connections come from, as far as the transport knows.
+func (l *loop) addresses() map[address]string {
+	all := map[address]string{}
+	for at := range portNames {
+		if o, ok := l.ports[at].(link.Observed); ok {
+			for _, p := range o.Peers(nil) {
+				all[address{protocol.Port(at), string(p.Peer)}] = p.Address
+			}
+		}
+	}
+	return all
 }

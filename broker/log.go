@@ -61,6 +61,9 @@ func (l *loop) note(e *core.Event) {
 	if e.Worker != 0 {
 		ev.Str("worker", workerName(e.Worker))
 	}
+	if i := e.Info; i != nil {
+		noteInfo(ev, i)
+	}
 	if e.Attempt != 0 {
 		ev.Uint32("attempt", e.Attempt)
 	}
@@ -71,6 +74,18 @@ func (l *loop) note(e *core.Event) {
 		ev.Str("reason", e.Reason)
 	}
 	ev.Msg(string(e.What))
+}
+
+// noteInfo tells what a worker says of itself.
+func noteInfo(ev *zerolog.Event, i *protocol.WorkerInfo) {
+	for _, f := range [...]struct{ name, text string }{{"label", i.Label}, {"host", i.Host}, {"version", i.Version}} {
+		if f.text != "" {
+			ev.Str(f.name, f.text)
+		}
+	}
+	if i.Process != 0 {
+		ev.Uint32("process", i.Process)
+	}
 }
 
 // lookAtPortsEvery is how soon it is said that a port accepts nothing, and again that it does.

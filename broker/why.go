@@ -27,6 +27,7 @@ func (l *loop) why(id protocol.ID) (adminapi.Why, bool) {
 	}
 	if info.Worker != 0 {
 		w.Worker = workerName(info.Worker)
+		w.Name = l.called(info.Worker)
 	}
 	if info.State == "done" {
 		w.Code, w.Certainty = info.Code.String(), info.Certainty.String()
@@ -45,12 +46,30 @@ func (l *loop) why(id protocol.ID) (adminapi.Why, bool) {
 		}
 		w.Steps = append(w.Steps, out)
 	}
-	w.Answer = answer(&info, steps)
+	w.Answer = answer(&info, w.Worker+bracketed(w.Name), steps)
 	return w, true
 }
 
+// called is what people know a worker by; "" if it has not said.
+func (l *loop) called(instance uint64) string {
+	i := l.core.Info(instance)
+	if i == nil {
+		return ""
+	}
+	k := adminapi.Worker{Label: i.Label, Host: i.Host, Process: i.Process}
+	return k.Name()
+}
+
+func bracketed(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " (" + text + ")"
+}
+
 // answer says in one sentence where a request is, and why it is not done.
-func answer(i *core.RequestInfo, steps []step) string {
+// worker is what to call the one that holds it.
+func answer(i *core.RequestInfo, worker string, steps []step) string {
 	switch i.State {
 	case "queued":
 		return queuedAnswer(i)
@@ -59,9 +78,9 @@ func answer(i *core.RequestInfo, steps []step) string {
 	case "waiting":
 		return "It may have run before this broker's start: it waits for a worker to claim it, until the recovery window ends."
 	case "assigned":
-		return assignedAnswer(i)
+		return assignedAnswer(i, worker)
 	case "kept":
-		return "Worker " + workerName(i.Worker) + " has finished it and keeps the reply; it is fetched when a client asks for it."
+		return "Worker " + worker + " has finished it and keeps the reply; it is fetched when a client asks for it."
 	case "orphan":
 		return "A worker that held it was lost, and its body is not known here: it waits for its client to ask again."
 	case "done":
@@ -105,13 +124,13 @@ func plural(n int, noun string) string {
 	return strconv.Itoa(n) + " " + noun + "s"
 }
 
-func assignedAnswer(i *core.RequestInfo) string {
+func assignedAnswer(i *core.RequestInfo, worker string) string {
 	runs := "has it, and has not said that it runs"
 	if i.Started {
 		runs = "works on it"
 	}
 	text := fmt.Sprintf("Worker %s %s, attempt %d, for %s; %s of its deadline are left.",
-		workerName(i.Worker), runs, i.Attempt, span(i.Held), span(max(i.Left, 0)))
+		worker, runs, i.Attempt, span(i.Held), span(max(i.Left, 0)))
 	if i.Losses > 0 {
 		text += fmt.Sprintf(" It has cost %s before.", plural(i.Losses, "attempt"))
 	}

@@ -3,6 +3,7 @@ package worker
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -45,6 +46,16 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// info is what the worker says of itself. A machine's name that cannot be said is
+// left out.
+func (c *Config) info() *protocol.WorkerInfo {
+	host, err := os.Hostname()
+	if err != nil || protocol.ValidText(host) != "" {
+		host = ""
+	}
+	return &protocol.WorkerInfo{Label: c.Label, Host: host, Process: uint32(os.Getpid()), Version: c.Version}
+}
+
 // validate says which field of a filled-in Config is out of its bounds.
 func (c *Config) validate() error {
 	switch {
@@ -60,6 +71,11 @@ func (c *Config) validate() error {
 		return fmt.Errorf("Config.DrainTimeout: %v; want 0 (the default, %v) to %v", c.DrainTimeout, defaultDrainTimeout, durationMax)
 	case c.RetainBytes < 0 || c.RetainBytes > retainBytesLimit:
 		return fmt.Errorf("Config.RetainBytes: %d; want 1 to %d", c.RetainBytes, int64(retainBytesLimit))
+	}
+	for field, text := range map[string]string{"Label": c.Label, "Version": c.Version} {
+		if why := protocol.ValidText(text); text != "" && why != "" {
+			return fmt.Errorf("Config.%s: %q %s", field, text, why)
+		}
 	}
 	if err := transport.Check(c.Transport); err != nil {
 		return fmt.Errorf("Config.Transport: %w", err)

@@ -31,6 +31,8 @@ func TestConfigSaysWhatIsWrong(t *testing.T) {
 		{worker.Config{Brokers: []string{"localhost:5556"}}, `Config.Brokers: "localhost:5556"; want tcp://host:port`},
 		{worker.Config{Brokers: []string{"mem://a", "mem://a"}}, `Config.Brokers: "mem://a" is named twice`},
 		{worker.Config{Services: []string{"a\n"}}, "control character"},
+		{worker.Config{Label: "two\nlines"}, `Config.Label: "two\nlines" has a control character`},
+		{worker.Config{Version: strings.Repeat("v", 256)}, "is longer than 255 bytes"},
 		{worker.Config{Services: []string{""}}, "Config.Services: \"\": service name is empty"},
 		{worker.Config{Services: []string{"a", "a"}}, `Config.Services: "a" is named twice`},
 		{worker.Config{Services: many}, "Config.Services: 257 names; at most 256"},

@@ -77,13 +77,14 @@ func newLoop(w *Worker) *loop {
 		start: time.Now(), runs: map[runID]*run{}, over: make(chan struct{}),
 	}
 	l.handIn = l.inbox.put
+	info := w.cfg.info()
 	var sessions []*workercore.Session
 	for i, endpoint := range w.cfg.Brokers {
 		p := &peer{index: i, endpoint: endpoint, log: w.cfg.Logger.With().Str("broker", endpoint).Logger()}
 		p.failed = func(number int, _ error) { l.turns.Sent(p.index, p.sent[number], false) }
 		l.peers = append(l.peers, p)
 		sessions = append(sessions, workercore.New(workercore.Config{
-			Instance: random() | 1, Services: w.cfg.Services, Concurrency: w.cfg.Concurrency,
+			Instance: random() | 1, Info: info, Services: w.cfg.Services, Concurrency: w.cfg.Concurrency,
 			TaskTimeout: w.cfg.TaskTimeout, ReconnectMax: w.cfg.ReconnectMax, RetainBytes: w.cfg.RetainBytes,
 		}, 0))
 	}

@@ -117,6 +117,11 @@ type Config struct {
 	// Default: those of the handler, if it is an Offering, such as a *Mux; "default"
 	// otherwise, which is logged.
 	Services []string
+	// Label is what people call this worker, where they see it: at the broker's
+	// admin port and in its log, beside the machine's name and the number of the
+	// process. Version is that of its program. At most 255 bytes of UTF-8 each,
+	// without control characters. Default: not said.
+	Label, Version string
 	// Concurrency is how many handlers run at a time, and how many requests
 	// each broker may hand over. Range 1 to 4096; default 1.
 	Concurrency int

@@ -40,9 +40,9 @@ func fakeServices() []adminapi.Service {
 
 func fakeWorkers() []adminapi.Worker {
 	return []adminapi.Worker{
-		{Worker: "00000000000000c1", Dialect: "prv1", State: "up", Services: []string{"hash"}, Credit: 2, Running: 2, BusyMS: 1500, SeenMS: 120,
+		{Worker: "00000000000000c1", Label: "blue", Host: "web-3", Process: 4711, Version: "1.4.2", Address: "10.0.0.7:41234", Dialect: "prv1", State: "up", Services: []string{"hash"}, Credit: 2, Running: 2, BusyMS: 1500, SeenMS: 120,
 			Requests: []string{knownID, freshID}},
-		{Worker: "00000000000000c2", Dialect: "prv1", State: "suspected", Services: []string{"hash", "mail"}, Running: 1, BusyMS: 93784000, SeenMS: 2900,
+		{Worker: "00000000000000c2", Host: "web\u202e-4", Process: 12, Dialect: "prv1", State: "suspected", Services: []string{"hash", "mail"}, Running: 1, BusyMS: 93784000, SeenMS: 2900,
 			Requests: []string{deadID}},
 		{Worker: "00000000000000c3", Dialect: "mdp02", State: "up", Services: []string{"idle"}, Credit: 1, SeenMS: 7, Requests: []string{}},
 	}

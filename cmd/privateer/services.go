@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,7 +72,7 @@ func (c *workersCommand) Run() error {
 }
 
 func workersTable(list []adminapi.Worker) *table {
-	t := newTable("WORKER", "STATE", ">BUSY", ">RUNNING", ">CREDIT", ">SEEN", "DIALECT", "SERVICES", "HOLDS")
+	t := newTable("WORKER", "NAME", "STATE", ">BUSY", ">RUNNING", ">CREDIT", ">SEEN", "DIALECT", "SERVICES", "HOLDS")
 	for i := range list {
 		k := &list[i]
 		holds := ""
@@ -81,7 +82,7 @@ func workersTable(list []adminapi.Worker) *table {
 		if k.Running > 1 {
 			holds += fmt.Sprintf(" and %d more", k.Running-1)
 		}
-		t.row(k.Worker, k.State, ms(k.BusyMS), k.Running, k.Credit, ms(k.SeenMS), k.Dialect, strings.Join(k.Services, ","), holds)
+		t.row(k.Worker, cmp.Or(k.Name(), "-"), k.State, ms(k.BusyMS), k.Running, k.Credit, ms(k.SeenMS), k.Dialect, strings.Join(k.Services, ","), holds)
 	}
 	return t
 }

@@ -16,6 +16,7 @@ type workerCommand struct {
 
 	Broker       []string       `sep:"none" default:"tcp://127.0.0.1:5556" shared:"PRIVATEER_BACKEND" help:"Back endpoint of a broker. May be given more than once: it joins them all."`
 	Service      []string       `sep:"none" default:"default" help:"Name of a service it offers. May be given more than once."`
+	Label        string         `placeholder:"NAME" help:"What people call it, where they see it: in \"privateer workers\", on the page, in the broker's log. Without it they see its host and pid."`
 	Concurrency  count          `default:"1" help:"Requests that it works on at a time."`
 	TaskTimeout  durationOrZero `default:"0" help:"Longest time one request may take. 0: until its deadline."`
 	ReconnectMax duration       `default:"2s" help:"Longest wait before it connects again."`
@@ -89,6 +90,8 @@ func (c *workerCommand) join(ctx context.Context, log zerolog.Logger, handler wo
 		Brokers:      c.Broker,
 		Transport:    c.Transport,
 		Services:     c.Service,
+		Label:        c.Label,
+		Version:      thisBinary().Version,
 		Concurrency:  int(c.Concurrency),
 		TaskTimeout:  time.Duration(c.TaskTimeout),
 		ReconnectMax: time.Duration(c.ReconnectMax),

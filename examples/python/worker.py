@@ -11,6 +11,7 @@ is in held.py, the messages are in prv1.py.
 import argparse
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -37,6 +38,7 @@ class Worker:
         self.link = Link(self.ctx, self.poller, endpoint)
         self.table = Table(handler, credit, self.wake)
         self.beat_at = 0.0
+        self.who = {"services": self.services, "host": socket.gethostname(), "process": os.getpid()}
 
     def stop(self):
         """Makes run() drain and return; from any thread or signal handler."""
@@ -109,8 +111,9 @@ class Worker:
         parts = [entries[i:i + 4096] for i in range(0, len(entries), 4096)] or [()]
         for n, part in enumerate(parts):
             flags = told["flags"] | (Flag.LAST if n + 1 == len(parts) else 0)
+            first = self.who if n == 0 else {}
             self.link.send(prv1.READY, **{**told, "flags": flags}, part=n, entries=part,
-                           instance=self.link.instance, services=self.services if n == 0 else ())
+                           instance=self.link.instance, **first)
 
     def beat(self):
         """W7. The first HEARTBEAT after READY or a pause opens the gate, once acknowledged."""

@@ -6,7 +6,10 @@
 // requests are UUIDs, workers are named by 16 hexadecimal digits.
 package adminapi
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Prefix is where the API begins.
 const Prefix = "/api/v1"
@@ -89,6 +92,11 @@ func (s *Service) Troubles() (list []string) {
 // A Worker is one registered worker.
 type Worker struct {
 	Worker   string   `json:"worker"`
+	Label    string   `json:"label,omitempty"`   // what its people call it; this and the next three it says itself
+	Host     string   `json:"host,omitempty"`    // the name of its machine
+	Process  uint32   `json:"process,omitempty"` // the number of its process
+	Version  string   `json:"version,omitempty"` // of its program
+	Address  string   `json:"address,omitempty"` // that its connection comes from, where the transport knows
 	Dialect  string   `json:"dialect"`
 	State    string   `json:"state"` // joining, registered, up, draining, suspected, link reset
 	Services []string `json:"services"`
@@ -97,6 +105,15 @@ type Worker struct {
 	BusyMS   int64    `json:"busy_ms"`  // since it was given the oldest that it holds; 0: it holds none
 	SeenMS   int64    `json:"seen_ms"`  // since its last message
 	Requests []string `json:"requests"` // ids of what it holds, at most 8: what it was given first comes first
+}
+
+// Name is what people know a worker by: its label, or its machine and process; ""
+// if it has said neither.
+func (w *Worker) Name() string {
+	if w.Label != "" || w.Host == "" {
+		return w.Label
+	}
+	return w.Host + ":" + strconv.FormatUint(uint64(w.Process), 10)
 }
 
 // Requests are open requests, the oldest first, at most 1,000.
@@ -142,6 +159,7 @@ type Why struct {
 	Certainty string `json:"certainty,omitempty"`
 	Attempt   int    `json:"attempt,omitempty"`
 	Worker    string `json:"worker,omitempty"`
+	Name      string `json:"worker_name,omitempty"` // what people know that worker by
 	AgeMS     int64  `json:"age_ms,omitempty"`
 	LeftMS    int64  `json:"left_ms,omitempty"`
 	Behind    int    `json:"behind,omitempty"`

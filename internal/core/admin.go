@@ -11,6 +11,9 @@ import (
 // A WorkerInfo is how one worker stands.
 type WorkerInfo struct {
 	Instance  uint64
+	Info      protocol.WorkerInfo // what it says of itself
+	Peer      []byte              // its routing id
+	Port      protocol.Port       // ... at this socket
 	Dialect   protocol.Dialect
 	State     string // joining, registered, up, link reset, suspected; draining
 	Services  []string
@@ -38,7 +41,10 @@ func (c *Core) Workers(now time.Duration) []WorkerInfo {
 	all := make([]WorkerInfo, 0, len(c.workers))
 	for _, w := range c.sorted(func(*worker) bool { return true }) {
 		info := WorkerInfo{Instance: w.instance, Dialect: w.peer.Dialect, State: w.stateName(), Credit: w.credit,
-			Running: w.runs.size, Seen: c.running() - w.heardAt}
+			Running: w.runs.size, Seen: c.running() - w.heardAt, Peer: clone(w.peer.ID), Port: w.peer.Port}
+		if w.info != nil {
+			info.Info = *w.info
+		}
 		for _, o := range w.servings {
 			info.Services = append(info.Services, o.s.name)
 		}
@@ -48,6 +54,14 @@ func (c *Core) Workers(now time.Duration) []WorkerInfo {
 		all = append(all, info)
 	}
 	return all
+}
+
+// Info is what a worker says of itself; nil if it is not here, or says nothing.
+func (c *Core) Info(instance uint64) *protocol.WorkerInfo {
+	if w := c.workers[instance]; w != nil {
+		return w.info
+	}
+	return nil
 }
 
 // A RequestInfo is where one request is, and why it is not done.

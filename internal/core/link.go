@@ -21,8 +21,9 @@ const (
 type worker struct {
 	peer     Peer
 	instance uint64
-	legacy   bool // does not speak PRV1
-	going    bool // what it holds is being taken from it
+	legacy   bool                 // does not speak PRV1
+	going    bool                 // what it holds is being taken from it
+	info     *protocol.WorkerInfo // what it says of itself; nil: nothing
 	state    linkState
 	timer    timer // the next heartbeat to it, or judgement on it
 

@@ -78,7 +78,7 @@ func (c *Core) silence(w *worker) {
 // lose takes everything back from w, and forgets it: it must say READY.
 func (c *Core) lose(w *worker, why string) {
 	c.counters.WorkersLost++
-	c.event(Event{What: EventWorkerLost, Worker: w.instance, Reason: why})
+	c.event(Event{What: EventWorkerLost, Worker: w.instance, Info: w.info, Reason: why})
 	c.takeBack(w, why)
 	c.forgetWorker(w)
 }
@@ -226,7 +226,7 @@ func (c *Core) suspect(w *worker, gone bool) {
 	now := max(c.running(), 1)
 	if w.suspectAt == 0 {
 		w.suspectAt, w.probeAt = now, now+grace
-		c.event(Event{What: EventWorkerSuspect, Worker: w.instance})
+		c.event(Event{What: EventWorkerSuspect, Worker: w.instance, Info: w.info})
 	}
 	switch {
 	case !gone:
@@ -263,7 +263,7 @@ func (c *Core) neverTaken(r *request) {
 // leave: the worker says good-bye. What it does not list as finished it has
 // handed back before; the rest is handed on at once.
 func (c *Core) leave(w *worker, m *protocol.Message) {
-	c.event(Event{What: EventWorkerLeft, Worker: w.instance})
+	c.event(Event{What: EventWorkerLeft, Worker: w.instance, Info: w.info})
 	w.going = true
 	clear(w.ghosts)
 	if !w.legacy { // which has no list

@@ -124,7 +124,8 @@ type Event struct {
 	What    What
 	ID      protocol.ID
 	Service string
-	Worker  uint64 // instance
+	Worker  uint64               // instance
+	Info    *protocol.WorkerInfo // of a worker that comes or goes; nil: it says nothing
 	Attempt uint32
 	Code    protocol.Code
 	Took    time.Duration // handed out, finished: since it was accepted

@@ -44,6 +44,9 @@ func (c *Core) readyPart(from Peer, m *protocol.Message, known *worker) {
 		c.disconnect(from, m.Link, protocol.ReasonReset, "a part of READY was lost: say READY")
 		return
 	}
+	if m.Part == 0 {
+		w.info = m.Info
+	}
 	w.part++
 	w.seqIn = m.Seq
 	w.heardAt = c.running()
@@ -185,7 +188,7 @@ func (c *Core) ready(w *worker, m *protocol.Message) {
 	w.credit = int(m.Credit)
 	w.draining = m.Flags.Has(protocol.Draining)
 	w.beatAt = c.nextBeat()
-	c.event(Event{What: EventWorkerReady, Worker: w.instance, Service: w.servings[0].s.name})
+	c.event(Event{What: EventWorkerReady, Worker: w.instance, Info: w.info, Service: w.servings[0].s.name})
 	if w.legacy {
 		for w.runs.head != nil { // it has no lists: READY says that it holds nothing
 			c.charge(w.runs.head, w, "its worker started anew", false)
@@ -198,7 +201,7 @@ func (c *Core) ready(w *worker, m *protocol.Message) {
 	} else {
 		c.setState(w, welcomed)
 		c.tell(w, protocol.Message{Command: protocol.Welcome, Epoch: c.cfg.Epoch, Limits: c.limits(),
-			Intervals: c.intervals()})
+			Intervals: c.intervals(), RememberMax: uint32(min(c.cfg.MaxIDs, 1<<32-1))})
 		c.claimAll(w, held)
 		c.claimAll(w, m.Entries)
 		c.endKept(w)

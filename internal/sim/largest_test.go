@@ -61,7 +61,9 @@ func playLargest(t *testing.T, crossed crossings) {
 	for len(services) < 192 { // 48 KiB, which is what package worker allows
 		services = append(services, string(rune('A'+len(services)%26))+string(rune('a'+len(services)/26))+strings.Repeat("n", nameSize-2))
 	}
-	w := newWire(t, crossed, largest, workercore.Config{Services: services, Concurrency: protocol.CreditMax})
+	text := strings.Repeat("ü", protocol.TextBytesMax/2)
+	w := newWire(t, crossed, largest, workercore.Config{Services: services, Concurrency: protocol.CreditMax,
+		Info: &protocol.WorkerInfo{Label: text, Host: text, Process: 1<<32 - 1, Version: text}})
 	var run *workercore.Run
 	w.handle = func(x *workercore.Run) { run = new(*x) }
 	id := idOf('a', 1)

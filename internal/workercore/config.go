@@ -11,6 +11,8 @@ import (
 type Config struct {
 	// Instance names the worker's process; never 0.
 	Instance uint64
+	// Info is what READY says of the worker, for people; nil: nothing.
+	Info *protocol.WorkerInfo
 	// Services are the names offered, already validated.
 	Services []string
 	// Concurrency is how many handlers the worker runs at a time.
@@ -47,7 +49,13 @@ const (
 
 // adopt takes the intervals and limits of a WELCOME. Absurd values are brought
 // into range: a broker's mistake must not make this worker spin or go silent.
-func (s *Session) adopt(iv *protocol.Intervals, limits *protocol.Limits) {
+// What this worker remembers beyond what the broker takes, a broker that comes after it
+// could not be told of: until there is less, nothing more is taken on.
+func (s *Session) adopt(iv *protocol.Intervals, limits *protocol.Limits, rememberMax uint32) {
+	s.idsMax = s.cfg.IDsMax
+	if rememberMax > 0 && int64(rememberMax) < int64(s.idsMax) {
+		s.idsMax = int(rememberMax)
+	}
 	s.heartbeat = min(max(ms(iv.HeartbeatMS), heartbeatMin), heartbeatMax)
 	s.liveness = min(max(int(min(iv.Liveness, livenessMax)), livenessMin), livenessMax)
 	if iv.ReconnectMaxMS > 0 {

@@ -32,7 +32,7 @@ func (s *Session) handOver(now time.Duration, m *protocol.Message, left time.Dur
 		return s.decline(fenceOf(m), protocol.HandedBack, out)
 	case s.services[string(m.Service)] == "":
 		return s.decline(fenceOf(m), protocol.HandedBack, append(out, drop(DropOtherService)))
-	case !s.roomOnList() || s.ids() >= s.cfg.IDsMax:
+	case !s.roomOnList() || s.ids() >= s.idsMax:
 		return s.decline(fenceOf(m), protocol.HandedBack, append(out, drop(DropOverCredit)))
 	}
 	e := s.newEntry()

@@ -155,6 +155,7 @@ func (s *Session) ready(now time.Duration, out []Output) []Output {
 		entries = entries[n:]
 		m.Flags = m.Flags.With(protocol.Draining, s.draining).With(protocol.Last, len(entries) == 0)
 		if part == 0 {
+			m.Info = s.cfg.Info
 			for _, name := range s.cfg.Services {
 				m.Services = append(m.Services, []byte(name))
 			}
@@ -202,7 +203,7 @@ func (s *Session) openGate() {
 // acknowledges it, which is what gives this worker credit; replies that nobody
 // has acknowledged go out again.
 func (s *Session) welcome(now time.Duration, m *protocol.Message, out []Output) []Output {
-	s.adopt(m.Intervals, m.Limits)
+	s.adopt(m.Intervals, m.Limits, m.RememberMax)
 	out = s.dropLargeParts(now, out) // their ends are among those that go out below
 	s.phase = joined
 	s.heardAt = now

@@ -82,6 +82,9 @@ func (d *driver) message(command string, f map[string]string) *protocol.Message 
 		if v := f["limit"]; v != "" {
 			m.Limits.MessageBytesMax = d.number(v)
 		}
+		if v := f["remember"]; v != "" {
+			m.RememberMax = uint32(d.number(v))
+		}
 	}
 	for _, v := range strings.FieldsFunc(f["acks"], func(r rune) bool { return r == ',' }) {
 		parts := strings.Split(v, ":")

@@ -62,6 +62,7 @@ type Session struct {
 	liveness     int
 	reconnectMax time.Duration
 	retention    time.Duration
+	idsMax       int // held and remembered ids: this worker's bound, or the broker's
 	limits       protocol.Limits
 
 	messages []*protocol.Message // put out, to be used again
@@ -92,6 +93,7 @@ func New(cfg Config, now time.Duration) *Session {
 		liveness:     livenessDefault,
 		reconnectMax: cfg.ReconnectMax,
 		retention:    retentionDefault,
+		idsMax:       cfg.IDsMax,
 		lastTurn:     now,
 		tellAt:       never,
 		openAt:       now,
@@ -262,7 +264,7 @@ func (s *Session) Credit() int {
 	if s.draining {
 		return 0
 	}
-	return max(0, min(s.cfg.Concurrency-s.unlisted-s.elsewhere, s.cfg.IDsMax-s.remembered(), protocol.EntriesMax-s.unlisted-s.finished.n))
+	return max(0, min(s.cfg.Concurrency-s.unlisted-s.elsewhere, s.idsMax-s.remembered(), protocol.EntriesMax-s.unlisted-s.finished.n))
 }
 
 // Stuck is how many slots are taken by handlers that were answered already
@@ -286,7 +288,7 @@ func (s *Session) credited(now time.Duration, before int, out []Output) []Output
 }
 
 func (s *Session) reportFull(out []Output) []Output {
-	full := s.remembered() >= s.cfg.IDsMax
+	full := s.remembered() >= s.idsMax
 	if full && !s.full {
 		out = append(out, report(TableFull, ""))
 	}

@@ -29,7 +29,7 @@ function facts(w) {
     ["Did it run?", w.certainty],
     ["Service", w.service && visible(w.service)],
     ["Attempt", w.attempt],
-    ["Worker", w.worker],
+    ["Worker", w.worker && w.worker_name ? `${w.worker} (${visible(w.worker_name)})` : w.worker],
     ["Age", w.age_ms && span(w.age_ms)],
     ["Until its deadline", end ? "" : w.left_ms && span(w.left_ms)],
     ["Go before it", w.state === "queued" ? num(w.behind) : ""],

@@ -68,10 +68,14 @@ const few = (names) => (names.length <= 4 ? names : [...names.slice(0, 3), `and 
 
 const settled = (w) => w.state === "up" || w.state === "registered";
 
+// named is what people know a worker by: its label, or its machine and process.
+const named = (w) => w.label || (w.host ? `${w.host}:${w.process ?? 0}` : "–");
+
 export function workersTable() {
   return new Table($("workers"), {
     columns: [
       { label: "Worker", fill: text((w) => w.worker), head: true, kind: "id tight" },
+      { label: "Name", fill: text((w) => visible(named(w))), kind: "tight" },
       { label: "State", kind: "tight", fill: mark((w) => [w.state, settled(w) ? "none" : w.state === "suspected" ? "bad" : "warn"]) },
       { label: "Services", fill: lines((w) => few(w.services ?? [])), kind: "lines" },
       { label: "Runs", fill: text((w) => num(w.running)), kind: "number" },
