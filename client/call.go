@@ -213,6 +213,11 @@ func (l *loop) outcome(c *Call, o *clientcore.Outcome) {
 		expired.Code, expired.Retryable, expired.Text = protocol.Expired, true, "the deadline of its context passed"
 		o = &expired
 	}
+	if o.Code == protocol.Unreachable {
+		unreachable := *o
+		unreachable.Text += l.troubles()
+		o = &unreachable
+	}
 	l.stats.ended(o)
 	l.hookOutcome(c, o, broker)
 	l.leave()

@@ -46,6 +46,7 @@ type loop struct {
 	machine *clientcore.Machine
 	links   map[clientcore.LinkID]*openLink
 	order   []*openLink // all of links, oldest first
+	trouble []string    // by broker: why it was not reached last, as far as it is known
 	batches []batch     // what this turn has read, by link
 	queued  []*openLink // those with something to send
 	open    map[uint64]*Call
@@ -76,7 +77,7 @@ func newLoop(cfg Config, face clientcore.Face) (*loop, error) {
 		places: make(chan struct{}, cfg.MaxInFlight), done: make(chan struct{}),
 		machine: clientcore.New(clientcore.Config{Face: face, Brokers: len(cfg.Brokers),
 			Instance: binary.BigEndian.Uint64(instance[:]) | 1, CallsMax: cfg.MaxInFlight}),
-		links: map[clientcore.LinkID]*openLink{}, open: map[uint64]*Call{},
+		trouble: make([]string, len(cfg.Brokers)), links: map[clientcore.LinkID]*openLink{}, open: map[uint64]*Call{},
 		ids:   newIDs(),
 		stats: newStats(),
 	}
@@ -352,6 +353,28 @@ func (l *loop) openLink(o clientcore.Output, out []clientcore.Output) []clientco
 	return out
 }
 
+// keepTrouble notes why k has no connection, or had none last.
+func (l *loop) keepTrouble(k *openLink) {
+	if o, ok := k.Link.(link.Observed); ok {
+		if text := o.Stats().LastTrouble; text != "" {
+			l.trouble[k.broker] = text
+		}
+	}
+}
+
+// troubles are why the brokers were not reached, as far as it is known.
+func (l *loop) troubles() (text string) {
+	for _, k := range l.order {
+		l.keepTrouble(k)
+	}
+	for _, why := range l.trouble {
+		if why != "" {
+			text += "; " + why
+		}
+	}
+	return text
+}
+
 // flush sends what was queued in this turn: one write for each link.
 func (l *loop) flush() {
 	for i, k := range l.queued {
@@ -370,6 +393,7 @@ func (l *loop) drop(k *openLink) {
 		k.queued = false
 		k.Flush(nil)
 	}
+	l.keepTrouble(k)
 	delete(l.links, k.id)
 	for i := range l.order {
 		if l.order[i] == k {

@@ -3,6 +3,10 @@ package client
 import (
 	"bytes"
 	"context"
+	"errors"
+	"net"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -103,4 +107,38 @@ func TestTCPLarge(t *testing.T) {
 		_, err = do.Do(context.Background(), Request{Service: "s", Body: make([]byte, 1<<20+1)})
 		certain(t, err, ErrInvalid, protocol.NotStarted)
 	})
+}
+
+// Who could not be reached is told, and why.
+func TestUnreachableSaysWhy(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := "tcp://" + l.Addr().String()
+	l.Close()
+	none := "ipc://" + filepath.Join(t.TempDir(), "none")
+	cfg := Config{Brokers: []string{at, none}, Timeout: 50 * time.Millisecond, Deadline: 500 * time.Millisecond}
+	c, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	p, err := NewPipeline(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for name, do := range map[string]doer{"REQ": c, "DEALER": p} {
+		_, err := do.Do(context.Background(), Request{Service: "s"})
+		var e *Error
+		if !errors.As(err, &e) || e.Code != protocol.Unreachable {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, want := range []string{"connect " + at + ": ", "connection refused", "connect " + none + ": ", "no such file"} {
+			if !strings.Contains(e.Message, want) {
+				t.Errorf("%s: %q says nothing of %q", name, e.Message, want)
+			}
+		}
+	}
 }

@@ -20,12 +20,12 @@ type doctorCommand struct {
 	Timeout duration `default:"5s" help:"Longest time all steps together may take."`
 	JSON    bool     `help:"Print one JSON object instead of lines."`
 
-	Endpoint string `arg:"" optional:"" default:"tcp://127.0.0.1:5555" env:"PRIVATEER_BROKER" help:"Front or back endpoint of a broker: tcp://host:port, or host:port."`
+	Endpoint string `arg:"" optional:"" default:"tcp://127.0.0.1:5555" env:"PRIVATEER_BROKER" help:"Front or back endpoint of a broker: tcp://host:port, host:port, or ipc://path."`
 }
 
 // Help is the detailed help.
 func (*doctorCommand) Help() string {
-	return `Each step is a line, OK, FAIL or – (not made), with the time it took: dns, tcp, greeting (does ZeroMQ 4 listen?), mechanism (without keys?), socket (a ROUTER?), protocol (does it speak PRV1?), port (the one that was meant?), state (is it draining?), and with --service whether a worker is there, and a round trip. The last line names the first step that failed, and what to do.
+	return `Each step is a line, OK, FAIL or – (not made), with the time it took: dns, tcp (or ipc), greeting (does ZeroMQ 4 listen?), mechanism (without keys?), socket (a ROUTER?), protocol (does it speak PRV1?), port (the one that was meant?), state (is it draining?), and with --service whether a worker is there, and a round trip. The last line names the first step that failed, and what to do.
 
 Nothing is registered and, without --service, nothing is run.`
 }

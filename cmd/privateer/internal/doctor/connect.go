@@ -17,22 +17,24 @@ import (
 
 // The steps up to a ZeroMQ connection that stands.
 
-// dns finds the addresses that ZeroMQ would: of a name, those of IPv4.
+// dns finds the addresses of a name.
 func (p *patient) dns(ctx context.Context) (string, error) {
+	if p.path != "" {
+		return "", errSkip
+	}
 	if a, err := netip.ParseAddr(p.host); err == nil {
 		p.addrs = []string{a.String()}
 		return p.host + " is an address", nil
 	}
-	found, err := p.resolver.LookupNetIP(ctx, "ip4", p.host)
+	found, err := p.resolver.LookupNetIP(ctx, "ip", p.host)
 	if err == nil && len(found) > 0 {
+		hint := " (IPv6 only: peers on libzmq need the address, not the name)"
 		for _, a := range found {
-			p.addrs = append(p.addrs, a.Unmap().String())
+			if p.addrs = append(p.addrs, a.Unmap().String()); a.Unmap().Is4() {
+				hint = ""
+			}
 		}
-		return p.host + " is " + strings.Join(p.addrs, ", "), nil
-	}
-	if six, err6 := p.resolver.LookupNetIP(ctx, "ip6", p.host); err6 == nil && len(six) > 0 {
-		return "", &problem{p.host + " has IPv6 addresses only", fmt.Sprintf(
-			"write the address itself, tcp://[%s]:%s: ZeroMQ looks up names as IPv4", six[0], p.port)}
+		return p.host + " is " + strings.Join(p.addrs, ", ") + hint, nil
 	}
 	var de *net.DNSError
 	if errors.As(err, &de) && de.IsNotFound {
@@ -42,6 +44,9 @@ func (p *patient) dns(ctx context.Context) (string, error) {
 }
 
 func (p *patient) tcp(ctx context.Context) (string, error) {
+	if p.path != "" {
+		return p.ipc(ctx)
+	}
 	var err error
 	for i, a := range p.addrs {
 		began := time.Now()
@@ -67,6 +72,8 @@ func (p *patient) refusal(err error) error {
 		return &problem{"connection refused", fmt.Sprintf("start the broker, or write the port where its log says that it listens: nothing does on port %s of %s", p.port, p.host)}
 	case errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH):
 		return &problem{"no route to " + p.host, "check the address, and the network between this machine and the broker's"}
+	case errors.Is(err, syscall.EMFILE):
+		return &problem{"too many open files", "raise the limit of this process (ulimit -n), or look for what keeps so many open"}
 	case timedOut(err):
 		return &problem{"no answer to the connection", "check the address, and that no firewall drops what goes to port " + p.port}
 	}
@@ -133,6 +140,9 @@ func unfinished(err error) error {
 // nothing at all.
 func (p *patient) silence(ctx context.Context) error {
 	quiet := &problem{"it accepts the connection and says nothing", "check the port, and if a broker listens there restart it: it hangs or is stopped"}
+	if p.path != "" {
+		return quiet
+	}
 	c, err := dial(ctx, p.conn.RemoteAddr().String(), left(ctx, 2))
 	if err != nil {
 		return quiet

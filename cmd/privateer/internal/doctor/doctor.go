@@ -33,7 +33,7 @@ const (
 
 // Config says what is checked.
 type Config struct {
-	Endpoint string // tcp://host:port or host:port
+	Endpoint string // tcp://host:port, host:port or ipc://path
 	Role     Role
 	// Service is asked for, and gets one request, if it is not empty.
 	Service string
@@ -79,6 +79,7 @@ var errSkip = errors.New("skipped")
 type patient struct {
 	cfg        Config
 	host, port string
+	path       string // of an ipc endpoint, which has no host
 	resolver   *net.Resolver
 
 	addrs    []string // of host
@@ -119,7 +120,15 @@ func Check(ctx context.Context, cfg Config) (*Report, error) {
 }
 
 func check(ctx context.Context, cfg Config, resolver *net.Resolver) (*Report, error) {
-	host, port, err := split(cfg.Endpoint)
+	path, local := strings.CutPrefix(cfg.Endpoint, "ipc://")
+	var host, port string
+	var err error
+	if local {
+		err = checkPath(path)
+	} else {
+		path = ""
+		host, port, err = split(cfg.Endpoint)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +143,7 @@ func check(ctx context.Context, cfg Config, resolver *net.Resolver) (*Report, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, cfg.Timeout)
 	defer cancel()
-	p := &patient{cfg: cfg, host: host, port: port, resolver: resolver, instance: number()}
+	p := &patient{cfg: cfg, host: host, port: port, path: path, resolver: resolver, instance: number()}
 	defer func() {
 		if p.conn != nil {
 			p.conn.Close()
@@ -152,6 +161,9 @@ func check(ctx context.Context, cfg Config, resolver *net.Resolver) (*Report, er
 func (p *patient) take(ctx context.Context, s step, r *Report) Step {
 	if r.Failed != "" {
 		return Step{Name: s.name, State: Skipped}
+	}
+	if s.name == "tcp" && p.path != "" {
+		s.name = "ipc"
 	}
 	began := time.Now()
 	note, err := s.do(p, ctx)
@@ -176,7 +188,7 @@ func split(endpoint string) (host, port string, err error) {
 	if !ok {
 		rest = endpoint
 	} else if scheme != "tcp" {
-		return "", "", fmt.Errorf("%s: only tcp endpoints can be examined: write tcp://host:port", endpoint)
+		return "", "", fmt.Errorf("%s: only tcp and ipc endpoints can be examined: write tcp://host:port or ipc://path", endpoint)
 	}
 	host, port, err = net.SplitHostPort(rest)
 	if err != nil || host == "" {
