@@ -61,7 +61,8 @@ type Config struct {
 	MaxLinkBytes int64
 	// MaxPeers bounds the registered workers. Default 20,000.
 	MaxPeers int
-	// MaxServices bounds the service names in use. Default 1,000.
+	// MaxServices bounds the service names that workers serve, and apart from them the
+	// new ones that only requests have. Default 1,000.
 	MaxServices int
 	// MaxIDs bounds the ids of finished requests that are remembered. Default 4,000,000.
 	MaxIDs int

@@ -185,7 +185,7 @@ var (
 	descIDs         = desc("ids", "Ids of finished requests that are remembered.")
 	descParts       = desc("parts_total", "Parts of replies that were handed on.")
 	descBusy        = desc("loop_busy_ratio", "Part of the last ten seconds in which the loop worked.")
-	descBound       = desc("bound_used_ratio", "How much of a bound is used, 0 to 1: requests (--max-queue), bytes (--max-queue-bytes), ids, workers (--max-peers), services.", "bound")
+	descBound       = desc("bound_used_ratio", "How much of a bound is used, 0 to 1: requests (--max-queue), bytes (--max-queue-bytes), ids, workers (--max-peers), services (--max-services: of names with workers and names without, whichever are more).", "bound")
 	descConnections = desc("connections", "Connections whose handshake is done. Of transport zmtp, as all that names a port.", "port")
 	descHandshakes  = desc("handshakes", "Connections whose handshake is under way.", "port")
 	descLinkBytes   = desc("link_bytes", "Bytes that wait on connections: in, to be read by the broker; out, to be read by peers; unfinished, of messages that are not whole.", "port", "way")
@@ -263,7 +263,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		"bytes":    float64(g.QueueBytes) / float64(cfg.MaxQueueBytes),
 		"ids":      float64(g.IDs+g.Open) / float64(cfg.MaxIDs),
 		"workers":  float64(g.Workers) / float64(cfg.MaxPeers),
-		"services": float64(g.Services) / float64(cfg.MaxServices),
+		"services": float64(max(g.Served, g.Services-g.Served)) / float64(cfg.MaxServices),
 	} {
 		gauge(descBound, used, bound)
 	}

@@ -47,6 +47,7 @@ type Gauges struct {
 	Assigned    int   // of them, those that workers hold
 	Workers     int   // registered
 	Services    int   // names
+	Served      int   // of them, those that workers serve
 	IDs         int   // finished requests remembered
 	DeadLetters int   // kept
 	QueueBytes  int64 // of the bodies of open requests

@@ -26,7 +26,7 @@ type brokerCommand struct {
 	MaxPeerBytes  size  `default:"16MiB" help:"Most bytes that wait on one connection, one way; one message more may, and two in any case. Not of transport libzmq."`
 	MaxLinkBytes  size  `default:"128MiB" help:"Most bytes that wait on all connections together. Not of transport libzmq."`
 	MaxPeers      count `default:"20000" help:"Most workers at a time."`
-	MaxServices   count `default:"1000" help:"Most service names."`
+	MaxServices   count `default:"1000" help:"Most service names that workers serve, and as many that only requests have."`
 	MaxIDs        count `name:"max-ids" default:"4000000" help:"Most ids of finished requests that are remembered, about 175 bytes each; each until its deadline."`
 	MaxDead       count `default:"1000" help:"Most dead letters that are kept; the oldest make room. They do beyond 64 MiB of bodies, too."`
 

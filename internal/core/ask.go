@@ -159,7 +159,7 @@ func (c *Core) first(from Peer, m *protocol.Message, size int64) {
 	s := c.service(m.Service)
 	if s == nil {
 		c.refuse(from, m, outcome{code: protocol.Invalid, certainty: protocol.NotStarted,
-			text: "too many service names in use; this broker's limit is " + itoa(c.cfg.MaxServices)})
+			text: c.tooManyNames()})
 		return
 	}
 	if m.Flags.Has(protocol.NoWait) && s.live == 0 && !mayHaveRun {
@@ -313,7 +313,7 @@ func (c *Core) bringBody(r *request, from Peer, m *protocol.Message) bool {
 	s := c.service(m.Service)
 	if s == nil {
 		c.refuse(from, m, outcome{code: protocol.Invalid, certainty: protocol.MaybeStarted,
-			text: "too many service names in use; this broker's limit is " + itoa(c.cfg.MaxServices)})
+			text: c.tooManyNames()})
 		return false
 	}
 	r.svc.open--

@@ -83,6 +83,7 @@ func (c *Core) checkRequest(r *request) error {
 }
 
 func (c *Core) checkServices(open map[*service]int) error {
+	served := 0
 	for name, s := range c.services {
 		live := 0
 		for m := s.members.head; m != nil; m = m.node.next {
@@ -97,6 +98,9 @@ func (c *Core) checkServices(open map[*service]int) error {
 		for idle != nil && idle.w.free(c) <= 0 {
 			idle = idle.node.next
 		}
+		if s.members.size > 0 {
+			served++
+		}
 		switch {
 		case s.open != open[s] || s.live != live:
 			return fmt.Errorf("service %s: open %d, counted %d; live %d, counted %d", name, s.open, open[s], s.live, live)
@@ -109,6 +113,9 @@ func (c *Core) checkServices(open map[*service]int) error {
 		case s.reserved != nil && (s.reserved.reserved != s || s.lone.size == 0):
 			return fmt.Errorf("service %s: a worker is reserved for nothing", name)
 		}
+	}
+	if served != c.servedNames || served > c.cfg.MaxServices || len(c.services) > c.servicesMost() {
+		return fmt.Errorf("%d services, %d of them served, counted %d; the bound is %d", len(c.services), served, c.servedNames, c.cfg.MaxServices)
 	}
 	return nil
 }
@@ -210,8 +217,8 @@ func (c *Core) checkBounds() error {
 		return fmt.Errorf("replay bodies: %d bytes, counted %d, bound %d", c.replayBytes, bytes, c.cfg.ReplayBytes)
 	case c.bodies > c.cfg.MaxQueue, c.queueBytes > c.cfg.MaxQueueBytes:
 		return fmt.Errorf("over a bound: %d bodies, %d bytes", c.bodies, c.queueBytes)
-	case len(c.services) > c.cfg.MaxServices, len(c.workers) > c.cfg.MaxPeers, c.dead.size > c.cfg.MaxDead:
-		return fmt.Errorf("over a bound: %d services, %d workers, %d dead letters", len(c.services), len(c.workers), c.dead.size)
+	case len(c.workers) > c.cfg.MaxPeers, c.dead.size > c.cfg.MaxDead:
+		return fmt.Errorf("over a bound: %d workers, %d dead letters", len(c.workers), c.dead.size)
 	}
 	return nil
 }

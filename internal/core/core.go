@@ -104,6 +104,7 @@ type Core struct {
 	replayBytes int64
 	queued      int // requests in the queue of some service
 	assigned    int // requests held by some worker
+	servedNames int // services that have members
 	windowEnd   time.Duration
 	window      timer
 	probe       timer

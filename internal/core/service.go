@@ -62,27 +62,6 @@ func class(priority uint8) int {
 	return 1
 }
 
-// service finds or makes the service of that name; nil when there are too many.
-func (c *Core) service(name []byte) *service {
-	if s := c.services[string(name)]; s != nil {
-		return s
-	}
-	if len(c.services) >= c.cfg.MaxServices {
-		return nil
-	}
-	s := &service{name: string(name), wire: append([]byte(nil), name...)}
-	c.services[s.name] = s
-	return s
-}
-
-// sweepService forgets s if nothing refers to it, so that names seen once do
-// not use up the bound for ever.
-func (c *Core) sweepService(s *service) {
-	if s.open == 0 && s.members.size == 0 && s.name != "" && !s.paused {
-		delete(c.services, s.name)
-	}
-}
-
 func (s *service) queuedRequests() int {
 	return s.lone.size + s.queue[0].size + s.queue[1].size + s.queue[2].size
 }

@@ -1,26 +1,15 @@
 package core
 
+import "slices"
+
 // serve replaces the services that w serves. It says why it cannot.
 func (c *Core) serve(w *worker, names [][]byte) string {
 	if len(names) == 0 {
 		names = [][]byte{[]byte(c.cfg.DefaultService)}
 	}
-	services := make([]*service, 0, len(names))
-	for _, name := range names {
-		s := c.service(name)
-		if s == nil {
-			for _, made := range services {
-				c.sweepService(made)
-			}
-			return "too many service names in use; this broker's limit is " + itoa(c.cfg.MaxServices)
-		}
-		dup := false
-		for _, other := range services {
-			dup = dup || other == s
-		}
-		if !dup {
-			services = append(services, s)
-		}
+	services, why := c.toServe(names)
+	if why != "" {
+		return why
 	}
 	if w.reserved != nil { // perhaps it does not serve that any longer
 		c.unreserve(w.reserved)
@@ -30,12 +19,42 @@ func (c *Core) serve(w *worker, names [][]byte) string {
 	for _, s := range services {
 		o := &serving{w: w, s: s}
 		o.self.o = o
+		if s.members.size == 0 {
+			c.servedNames++
+		}
 		s.members.pushBack(&o.self)
 		w.resting.pushBack(o)
 		w.servings = append(w.servings, o)
 	}
 	c.stopServing(w, old)
 	return ""
+}
+
+// toServe finds or makes the services of those names. It says why it cannot, and has
+// made none then.
+func (c *Core) toServe(names [][]byte) (services []*service, why string) {
+	services = make([]*service, 0, len(names))
+	unserved := 0 // of them, until now
+	for _, name := range names {
+		s := c.services[string(name)]
+		if s != nil && slices.Contains(services, s) {
+			continue
+		}
+		if s == nil || s.members.size == 0 {
+			unserved++
+		}
+		if c.servedNames+unserved > c.cfg.MaxServices || s == nil && len(c.services) >= c.servicesMost() {
+			for _, made := range services {
+				c.sweepService(made)
+			}
+			return nil, "too many service names in use; this broker's limit is " + itoa(c.cfg.MaxServices)
+		}
+		if s == nil {
+			s = c.newService(name)
+		}
+		services = append(services, s)
+	}
+	return services, ""
 }
 
 // mayHold reports whether w can have been handed r: it holds it, or serves what r
@@ -64,7 +83,9 @@ func (c *Core) stopServing(w *worker, servings []*serving) {
 		} else {
 			w.resting.remove(o)
 		}
-		o.s.members.remove(&o.self)
+		if o.s.members.remove(&o.self); o.s.members.size == 0 {
+			c.servedNames--
+		}
 		c.sweepService(o.s)
 	}
 }

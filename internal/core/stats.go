@@ -37,6 +37,7 @@ type Gauges struct {
 	Assigned    int
 	Workers     int
 	Services    int
+	Served      int // ... by workers
 	IDs         int // finished requests remembered
 	DeadLetters int
 	QueueBytes  int64
@@ -50,7 +51,7 @@ func (c *Core) Counters() Counters { return c.counters }
 // Gauges returns how things stand.
 func (c *Core) Gauges() Gauges {
 	return Gauges{Open: len(c.requests), Queued: c.queued, Assigned: c.assigned, Workers: len(c.workers),
-		Services: len(c.services), IDs: c.done.size(), DeadLetters: c.dead.size,
+		Services: len(c.services), Served: c.servedNames, IDs: c.done.size(), DeadLetters: c.dead.size,
 		QueueBytes: c.queueBytes, ReplayBytes: c.replayBytes, Draining: c.draining}
 }
 
