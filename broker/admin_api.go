@@ -25,6 +25,7 @@ func (a *admin) api() map[string]http.HandlerFunc {
 		"GET /services":                a.services,
 		"POST /services/{name}/pause":  a.pause(true),
 		"POST /services/{name}/resume": a.pause(false),
+		"POST /services/{name}/cancel": a.cancelService,
 		"GET /workers":                 a.workers,
 		"GET /requests":                a.requests,
 		"GET /requests/{id}":           a.why,

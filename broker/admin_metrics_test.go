@@ -144,7 +144,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 	types := map[string]any{"Status": adminapi.Status{}, "Service": adminapi.Service{}, "Worker": adminapi.Worker{}, "Why": adminapi.Why{},
 		"Step": adminapi.Step{}, "Failure": adminapi.Failure{}, "DeadLetter": adminapi.DeadLetter{}, "Requeued": adminapi.Requeued{},
-		"Request": adminapi.Request{}, "Requests": adminapi.Requests{}, "LogLevel": adminapi.LogLevel{}, "Error": adminapi.Error{}}
+		"Request": adminapi.Request{}, "Requests": adminapi.Requests{}, "Cancelled": adminapi.Cancelled{}, "LogLevel": adminapi.LogLevel{}, "Error": adminapi.Error{}}
 	for name, schema := range doc.Components.Schemas {
 		v, ok := types[name]
 		if !ok {

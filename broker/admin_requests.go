@@ -64,6 +64,32 @@ func query(v url.Values) (q core.Query, wrong string) {
 	return q, wrong
 }
 
+// cancelTime is how long one call withdraws, in small slices; the next one goes on.
+const cancelTime = time.Second
+
+// cancelService withdraws what is open of a service.
+func (a *admin) cancelService(w http.ResponseWriter, r *http.Request) {
+	withdrawal := core.Withdrawal{Service: r.PathValue("name")}
+	began := time.Now()
+	for done := false; !done && r.Context().Err() == nil; {
+		if !a.ask(w, func(l *loop) {
+			l.out, done = l.core.WithdrawSome(l.now(), &withdrawal, l.out)
+			l.deliver()
+		}) {
+			return
+		}
+		if !done && time.Since(began) >= cancelTime {
+			withdrawal.More = true
+			break
+		}
+	}
+	if !withdrawal.Known {
+		done(w, false, "no request and no worker names the service "+clip(withdrawal.Service))
+		return
+	}
+	reply(w, adminapi.Cancelled{Cancelled: withdrawal.Ended, More: withdrawal.More})
+}
+
 func (a *admin) workers(w http.ResponseWriter, _ *http.Request) {
 	var workers []core.WorkerInfo
 	held := map[uint64][]protocol.ID{}

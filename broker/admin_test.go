@@ -360,3 +360,32 @@ func TestAdminDrain(t *testing.T) {
 		t.Error("a held request got a reply")
 	}
 }
+
+// TestAdminCancelService: what is open of a service is withdrawn, whatever there is of it,
+// and of no other.
+func TestAdminCancelService(t *testing.T) {
+	a := startAdmin(t, broker.Config{})
+	p := a.pipeline(client.Config{})
+	defer p.Close()
+	const asked = 1000
+	var calls []*client.Call
+	for range asked {
+		calls = append(calls, p.Go(t.Context(), client.Request{Service: "flooded", Deadline: time.Hour}))
+	}
+	p.Go(t.Context(), client.Request{Service: "other", Deadline: time.Hour})
+	var st adminapi.Status
+	a.eventually("all wait", func() bool { a.get("/status", &st); return st.Queued == asked+1 })
+	status, body := a.call("POST", "/api/v1/services/flooded/cancel", "")
+	if want := fmt.Sprintf(`{"cancelled":%d,"more":false}`, asked); status != 200 || strings.TrimSpace(body) != want {
+		t.Errorf("%d %s, want %s", status, body, want)
+	}
+	for _, c := range calls {
+		if _, err := c.Reply(); err == nil || !strings.Contains(err.Error(), "operator") {
+			t.Fatalf("cancelled: %v", err)
+		}
+	}
+	a.want(404, "not_found", "POST", "/api/v1/services/flooded/cancel", "")
+	if a.get("/status", &st); st.Open != 1 {
+		t.Errorf("%d are open, want one", st.Open)
+	}
+}

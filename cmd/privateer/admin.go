@@ -23,7 +23,7 @@ type adminCommands struct {
 	Requests requestsCommand `cmd:"" group:"With a broker's --admin:" help:"List the open requests: their ids, how old they are, and who has them."`
 	Why      whyCommand      `cmd:"" group:"With a broker's --admin:" help:"Tell where a request is, why it is not done, and what has happened to it."`
 	Dead     deadCommand     `cmd:"" group:"With a broker's --admin:" help:"List dead letters, look at one, queue it again or drop it."`
-	Cancel   cancelCommand   `cmd:"" group:"With a broker's --admin:" help:"Withdraw a request that is not done."`
+	Cancel   cancelCommand   `cmd:"" group:"With a broker's --admin:" help:"Withdraw a request that is not done, or all of a service."`
 	Pause    pauseCommand    `cmd:"" group:"With a broker's --admin:" help:"Make the requests of a service wait."`
 	Resume   resumeCommand   `cmd:"" group:"With a broker's --admin:" help:"Hand the requests of a paused service out again."`
 	Drain    drainCommand    `cmd:"" group:"With a broker's --admin:" help:"Tell a broker to finish what it holds, and to end."`

@@ -35,6 +35,7 @@ type fakeAdmin struct {
 	stuck  bool // never gone
 
 	full     bool // has no room for what is queued again
+	cancels  int  // of a service
 	troubled bool // its services hang and fail
 	left     int  // calls until it is gone, once it drains
 	level    string
@@ -151,6 +152,9 @@ func (f *fakeAdmin) change(w http.ResponseWriter, call string, body []byte, refu
 	switch call {
 	case "POST /services/hash/pause", "POST /services/hash/resume", "POST /requests/" + knownID + "/cancel", "DELETE /dead/" + deadID:
 		w.WriteHeader(http.StatusNoContent)
+	case "POST /services/hash/cancel":
+		f.cancels++
+		_ = json.NewEncoder(w).Encode(adminapi.Cancelled{Cancelled: []int{2500, 0, 1}[f.cancels%3], More: f.cancels%3 > 0})
 	case "POST /dead/" + knownID + "/requeue":
 		if f.full {
 			refuse(http.StatusConflict, adminapi.CodeNoRoom, "the queue is full")

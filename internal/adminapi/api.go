@@ -207,6 +207,12 @@ type Requeued struct {
 	ID string `json:"id"`
 }
 
+// A Cancelled tells how many requests of a service were withdrawn.
+type Cancelled struct {
+	Cancelled int  `json:"cancelled"`
+	More      bool `json:"more"` // others are open: call again
+}
+
 // A LogLevel is the least level that is logged.
 type LogLevel struct {
 	Level string `json:"level"`

@@ -78,13 +78,36 @@ func (c *Client) Resume(ctx context.Context, service string) error {
 	return c.onService(ctx, service, "resume")
 }
 
-// onService does something to a service. No path can hold the names "." and
-// "..": they are taken out of it on the way.
-func (c *Client) onService(ctx context.Context, service, what string) error {
-	if service == "." || service == ".." {
-		return fmt.Errorf("a service with the name %q cannot be asked for over HTTP: give it another name", service)
+// CancelService withdraws open requests of a service: where it says that there are
+// more, it is to be called again.
+func (c *Client) CancelService(ctx context.Context, service string) (done Cancelled, err error) {
+	path, err := servicePath(service, "cancel")
+	if err != nil {
+		return done, err
 	}
-	return c.do(ctx, http.MethodPost, "/services/"+url.PathEscape(service)+"/"+what, http.StatusNoContent)
+	answer, err := c.call(ctx, http.MethodPost, path, nil, http.StatusOK, c.answerMax)
+	if err == nil {
+		err = c.decode(answer, &done)
+	}
+	return done, err
+}
+
+// onService does something to a service.
+func (c *Client) onService(ctx context.Context, service, what string) error {
+	path, err := servicePath(service, what)
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, http.MethodPost, path, http.StatusNoContent)
+}
+
+// servicePath is where something is done to a service. No path can hold the names "."
+// and "..": they are taken out of it on the way.
+func servicePath(service, what string) (string, error) {
+	if service == "." || service == ".." {
+		return "", fmt.Errorf("a service with the name %q cannot be asked for over HTTP: give it another name", service)
+	}
+	return "/services/" + url.PathEscape(service) + "/" + what, nil
 }
 
 // Workers lists the registered workers.

@@ -84,6 +84,7 @@ func TestRoutes(t *testing.T) {
 		{"GET /services", 200, `[{"name":"a"}]`, func(c *Client) (any, error) { l, err := c.Services(ctx); return l[0].Name, err }, `"a"`, ""},
 		{"POST /services/a%20%2Fb/pause", 204, "", func(c *Client) (any, error) { return nil, c.Pause(ctx, "a /b") }, "", ""},
 		{"POST /services/a/resume", 204, "", func(c *Client) (any, error) { return nil, c.Resume(ctx, "a") }, "", ""},
+		{"POST /services/a%20%2Fb/cancel", 200, `{"cancelled":7,"more":true}`, func(c *Client) (any, error) { return c.CancelService(ctx, "a /b") }, `{"cancelled":7,"more":true}`, ""},
 		{"GET /workers", 200, `[{"worker":"w"}]`, func(c *Client) (any, error) { l, err := c.Workers(ctx); return l[0].Worker, err }, `"w"`, ""},
 		{"GET /requests/" + id, 200, `{"answer":"so."}`, func(c *Client) (any, error) { w, err := c.Why(ctx, id); return w.Answer, err }, `"so."`, ""},
 		{"GET /requests", 200, `{"requests":[{"id":"i"}],"more":true}`, func(c *Client) (any, error) { r, err := c.Requests(ctx, RequestFilter{}); return r.Requests[0].ID, err }, `"i"`, ""},

@@ -174,7 +174,7 @@ func (c *Core) Withdraw(now time.Duration, id protocol.ID, out []Output) ([]Outp
 	c.begin(now, out)
 	r := c.requests[id]
 	if r != nil {
-		c.withdraw(r, "cancelled by an operator")
+		c.withdraw(r, byOperator)
 	}
 	return c.end(), r != nil
 }

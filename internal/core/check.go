@@ -58,7 +58,7 @@ func (c *Core) Check() error {
 
 func (c *Core) checkRequest(r *request) error {
 	holds := r.state == assigned || r.state == kept
-	listed := r.state != backoff && r.state != orphan
+	listed := r.state != orphan
 	switch {
 	case r.state < queued || r.state > orphan:
 		return fmt.Errorf("no such state")

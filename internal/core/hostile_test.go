@@ -81,7 +81,16 @@ func (f *foe) step() {
 
 // operate is what happens seldom: a connection ends, an operator acts.
 func (f *foe) operate() (out []Output) {
-	switch f.pick(4) {
+	switch f.pick(5) {
+	case 4:
+		w := Withdrawal{Service: string(rune('a' + f.pick(3)))}
+		f.log("operator cancels all of %s", w.Service)
+		for done := false; !done; {
+			out, done = f.core.WithdrawSome(f.now, &w, out)
+		}
+		if open, _ := f.core.Requests(f.now, Query{Service: w.Service}); len(open) > 0 || w.More {
+			f.t.Fatalf("%d requests of %s are open after %d were cancelled\n%s", len(open), w.Service, w.Ended, f.story())
+		}
 	case 0:
 		on, name := f.pick(2) == 0, string(rune('a'+f.pick(3)))
 		f.log("pause %s: %t", name, on)

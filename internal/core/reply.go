@@ -237,7 +237,13 @@ func (c *Core) restUntil(r *request, at time.Duration, why string) {
 	if c.takeRival(r) || c.leaveUnwanted(r) {
 		return
 	}
+	c.enterBackoff(r, at)
+}
+
+// enterBackoff puts r into the state backoff: it is queued again at that time.
+func (c *Core) enterBackoff(r *request, at time.Duration) {
 	r.enter(backoff)
+	r.svc.later.pushBack(r)
 	r.special().again = at
 	c.arm(r)
 }
@@ -264,9 +270,7 @@ func (c *Core) again(r *request, w *worker, m *protocol.Message) {
 	}
 	wait := min(retryFirst<<min(r.losses()-1, 10), retryLast)
 	wait += time.Duration(mix(r.id, uint64(r.attempt)) % uint64(wait/2))
-	r.enter(backoff)
-	r.special().again = c.now + wait
-	c.arm(r)
+	c.enterBackoff(r, c.now+wait)
 }
 
 // rescue: a worker wrongly believed dead has finished after all, and nobody

@@ -282,6 +282,8 @@ func (c *Core) unplace(r *request) {
 		if c.lone--; r.svc.lone.size == 0 {
 			c.unreserve(r.svc)
 		}
+	case backoff:
+		r.svc.later.remove(r)
 	case waiting:
 		c.waiting.remove(r)
 	case assigned, kept:

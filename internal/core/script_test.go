@@ -144,6 +144,8 @@ func (s *stage) step(words []string) {
 		s.put(s.core.Leave(s.now, nil))
 	case w == "idle?":
 		fmt.Fprintf(&s.trace, "    %t\n", s.core.Idle())
+	case w == "withdraw":
+		s.withdraw(words[1])
 	case w == "dead":
 		s.deadLetters(words[1:])
 	case w == "deaf" || w == "hears" || w == "gone" || w == "back" || w == "full":
@@ -262,6 +264,17 @@ func (s *stage) put(out []Output) {
 }
 
 func (s *stage) write(line string) { fmt.Fprintf(&s.trace, "    %-8v %s\n", s.now, line) }
+
+// withdraw ends all requests of a service, as an operator.
+func (s *stage) withdraw(service string) {
+	w := Withdrawal{Service: service}
+	for done := false; !done; {
+		var out []Output
+		out, done = s.core.WithdrawSome(s.now, &w, nil)
+		s.put(out)
+	}
+	fmt.Fprintf(&s.trace, "    %t, %d\n", w.Known, w.Ended)
+}
 
 func (s *stage) deadLetters(words []string) {
 	switch {

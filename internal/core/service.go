@@ -14,6 +14,7 @@ type service struct {
 	wire  []byte            // name, for messages
 	queue [3]list[*request] // by priority class: high, normal, low
 	lone  list[*request]    // must go to a worker that holds nothing else
+	later list[*request]    // queued again when their time comes
 	turn  uint8             // dispatches, to let the lower priorities through
 	loner bool              // the last dispatch was a lone request: another one goes first
 
@@ -243,9 +244,7 @@ func (c *Core) avoid(r *request, s *service, w *worker) {
 		}
 	}
 	c.unplace(r)
-	r.enter(backoff)
-	r.special().again = c.now + c.cfg.Heartbeat
-	c.arm(r)
+	c.enterBackoff(r, c.now+c.cfg.Heartbeat)
 }
 
 // dispatchLone hands the first lone request to a worker that holds nothing. If

@@ -2,6 +2,8 @@ package sim
 
 import (
 	"time"
+
+	"github.com/privateer-mq/privateer/internal/core"
 )
 
 // What operators do to the broker: between two turns of its loop, as the admin
@@ -23,8 +25,15 @@ func (w *world) act(kind, n int, d time.Duration) {
 		service := w.plan.services[n%len(w.plan.services)]
 		w.operate(func(b *broker) { b.pause(service, true) })
 		w.after(d, func() { w.operate(func(b *broker) { b.pause(service, false) }) })
-	case 2, 3, 4:
+	case 2, 3:
 		w.operate(func(b *broker) { b.withdraw(n) })
+	case 4:
+		if n%4 > 0 {
+			w.operate(func(b *broker) { b.withdraw(n) })
+			return
+		}
+		service := w.plan.services[n/4%len(w.plan.services)]
+		w.operate(func(b *broker) { b.withdrawAll(service) })
 	case 5:
 		w.operate((*broker).dropDead)
 	case 6:
@@ -79,6 +88,25 @@ func (b *broker) withdraw(n int) {
 	b.told(out)
 	if !ok || q.open {
 		b.w.fail("notes: an operator cancels %s, and it goes on", q.name)
+	}
+	o.saw(seenOperator)
+}
+
+// withdrawAll ends all open requests of a service.
+func (b *broker) withdrawAll(service string) {
+	o := &b.w.oracle
+	for _, q := range o.requests {
+		q.operated = q.operated || q.open && q.service == service
+	}
+	withdrawal := core.Withdrawal{Service: service}
+	for done := false; !done; {
+		var out []core.Output
+		out, done = b.core.WithdrawSome(b.now, &withdrawal, b.out)
+		b.told(out)
+	}
+	b.w.script("cancel all of %s (%d)", service, withdrawal.Ended)
+	if left, _ := b.core.Requests(b.now, core.Query{Service: service}); len(left) > 0 {
+		b.w.fail("notes: an operator cancels all of %s, and %d go on", service, len(left))
 	}
 	o.saw(seenOperator)
 }
