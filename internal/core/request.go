@@ -281,6 +281,8 @@ func (c *Core) unplace(r *request) {
 		}
 		if c.lone--; r.svc.lone.size == 0 {
 			c.unreserve(r.svc)
+		} else { // a worker that could not be given r may take the next one
+			c.dispatch(r.svc)
 		}
 	case backoff:
 		r.svc.later.remove(r)
