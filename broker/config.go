@@ -47,7 +47,8 @@ type Config struct {
 	Lease time.Duration
 	// MaxQueue bounds the requests not yet done, all services together. Default 100,000.
 	MaxQueue int
-	// MaxQueueBytes bounds their bodies. Default 1 GiB.
+	// MaxQueueBytes bounds what they take: 300 bytes each, bodies, fields, frames and who
+	// asks. Default 1 GiB.
 	MaxQueueBytes int64
 	// MaxMessage bounds the body of one message, all frames together. Default 1 MiB.
 	MaxMessage int64
@@ -79,7 +80,7 @@ type Config struct {
 	// ReplayWindow is how long a finished reply is kept for a client that asks
 	// again. Default 2m.
 	ReplayWindow time.Duration
-	// ReplayBytes bounds the bodies kept for that. Default 256 MiB.
+	// ReplayBytes bounds what replies take that are kept for that. Default 256 MiB.
 	ReplayBytes int64
 	// RecoveryWindow is how long after its start a broker waits for workers to
 	// claim what they hold. Default: Liveness × Heartbeat + 5s, in which every

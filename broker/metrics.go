@@ -181,7 +181,7 @@ var (
 	descLost        = desc("workers_lost_total", "Workers that were given up.")
 	descUndeliv     = desc("undeliverable_total", "Messages for a peer that was not connected, or did not read.")
 	descDead        = desc("dead_letters", "Dead letters that are kept.")
-	descQueueBytes  = desc("queue_bytes", "Bytes of the bodies of open requests.")
+	descQueueBytes  = desc("queue_bytes", "Bytes that open requests take: 300 each, their bodies, fields and frames.")
 	descIDs         = desc("ids", "Ids of finished requests that are remembered.")
 	descParts       = desc("parts_total", "Parts of replies that were handed on.")
 	descBusy        = desc("loop_busy_ratio", "Part of the last ten seconds in which the loop worked.")

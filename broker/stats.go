@@ -50,8 +50,8 @@ type Gauges struct {
 	Served      int   // of them, those that workers serve
 	IDs         int   // finished requests remembered
 	DeadLetters int   // kept
-	QueueBytes  int64 // of the bodies of open requests
-	ReplayBytes int64 // of kept replies
+	QueueBytes  int64 // that open requests take
+	ReplayBytes int64 // that kept replies take
 	Draining    bool
 }
 

@@ -21,7 +21,7 @@ type brokerCommand struct {
 	Lease       durationOrZero `default:"0" help:"How long an attempt may run without progress. 0: until the deadline."`
 
 	MaxQueue      count `default:"100000" help:"Most requests not yet done, all services together."`
-	MaxQueueBytes size  `default:"1GiB" help:"Most bytes of their bodies."`
+	MaxQueueBytes size  `default:"1GiB" help:"Most bytes that they take: 300 each, bodies, fields and frames."`
 	MaxMessage    size  `default:"1MiB" help:"Largest body of one message."`
 	MaxPeerBytes  size  `default:"16MiB" help:"Most bytes that wait on one connection, one way; one message more may, and two in any case. Not of transport libzmq."`
 	MaxLinkBytes  size  `default:"128MiB" help:"Most bytes that wait on all connections together. Not of transport libzmq."`

@@ -97,8 +97,7 @@ func (c *Core) ask(from Peer, m *protocol.Message) {
 		c.mmi(from, m)
 		return
 	}
-	size := bodyBytes(m.Body)
-	if size > c.cfg.MaxMessage {
+	if size := bodyBytes(m.Body); size > c.cfg.MaxMessage {
 		c.refuse(from, m, outcome{code: protocol.Invalid, certainty: protocol.NotStarted,
 			text: "body is " + sizeText(size) + ", over this broker's limit of " + sizeText(c.cfg.MaxMessage)})
 		return
@@ -128,12 +127,14 @@ func (c *Core) ask(from Peer, m *protocol.Message) {
 		c.join(r, from, m)
 		return
 	}
-	c.first(from, m, size)
+	c.first(from, m)
 }
 
 // first takes an id that is not known here.
-func (c *Core) first(from Peer, m *protocol.Message, size int64) {
+func (c *Core) first(from Peer, m *protocol.Message) {
 	rerun := false
+	content := requestCost + contentCost(m.Body, m.Meta)
+	cost := content + firstCost(&from)
 	mayHaveRun := m.Flags.Has(protocol.MaybeSent) && m.Epoch != c.cfg.Epoch
 	remaining := c.left(m)
 	certainty := protocol.NotStarted
@@ -148,8 +149,12 @@ func (c *Core) first(from Peer, m *protocol.Message, size int64) {
 		c.refuse(from, m, outcome{code: protocol.DrainingNow, certainty: protocol.NotStarted, retryAfter: c.cfg.Heartbeat,
 			text: "this broker is shutting down; ask another, or again when it is back"})
 		return
-	case !c.roomForBody(size), !c.roomForID():
-		c.refuse(from, m, c.overloaded(m, size, protocol.NotStarted))
+	case cost > c.cfg.MaxQueueBytes: // however empty the queue is
+		c.refuse(from, m, outcome{code: protocol.Invalid, certainty: certainty,
+			text: "it takes " + sizeText(cost) + " here, over this broker's limit of " + sizeText(c.cfg.MaxQueueBytes) + " for all requests"})
+		return
+	case !c.roomForBody(cost), !c.roomForID():
+		c.refuse(from, m, c.overloaded(m, cost, protocol.NotStarted))
 		return
 	}
 	if mayHaveRun && c.windowEnd <= c.now && c.now < c.untaken && !m.Flags.Has(protocol.AtMostOnce) {
@@ -178,7 +183,7 @@ func (c *Core) first(from Peer, m *protocol.Message, size int64) {
 	c.goOn(r)
 	s.open++
 	r.room(from, m)
-	c.takeBody(r, m, size)
+	c.takeBody(r, m, content)
 	c.hear(r, from, m)
 	c.admit(r)
 	c.counters.Accepted++
@@ -198,34 +203,30 @@ func (c *Core) first(from Peer, m *protocol.Message, size int64) {
 }
 
 // takeBody gives r its content, from its first REQUEST or the first retry
-// after a restart.
-func (c *Core) takeBody(r *request, m *protocol.Message, size int64) {
+// after a restart. cost is what that takes.
+func (c *Core) takeBody(r *request, m *protocol.Message, cost int64) {
 	r.hasBody = true
 	r.setContent(m.Body, m.Meta)
-	r.size, r.priority = uint32(size), uint8(m.Code)
+	r.priority = uint8(m.Code)
 	if m.Stream.Grant != r.grant {
 		r.special().grant = m.Stream.Grant
 	}
 	r.digest = protocol.Digest(m.ID, m.Service, m.Flags, m.Body)
-	c.queueBytes += size
+	c.count(r, cost)
 	c.bodies++
 }
 
-// leaveBody is the end of what takeBody began.
+// leaveBody is the end of what takeBody and hear have begun.
 func (c *Core) leaveBody(r *request) {
 	if r.hasBody {
-		c.queueBytes -= int64(r.size)
 		c.bodies--
 	}
+	c.count(r, -int64(r.size))
 	c.leaveParts(r)
 }
 
-func (c *Core) roomForBody(size int64) bool {
-	return c.bodies < c.cfg.MaxQueue && c.queueBytes+size <= c.cfg.MaxQueueBytes
-}
-
-func (c *Core) overloaded(m *protocol.Message, size int64, certainty protocol.Certainty) outcome {
-	return outcome{code: protocol.Overloaded, certainty: certainty, retryAfter: c.retryAfter(m.ID), text: c.overloadText(size)}
+func (c *Core) overloaded(m *protocol.Message, cost int64, certainty protocol.Certainty) outcome {
+	return outcome{code: protocol.Overloaded, certainty: certainty, retryAfter: c.retryAfter(m.ID), text: c.overloadText(cost)}
 }
 
 // accepted tells a client that can take more that its request is in hand: of a
@@ -253,9 +254,11 @@ func (c *Core) hear(r *request, from Peer, m *protocol.Message) bool {
 		return false
 	}
 	rt := route{instance: m.Instance, try: m.Number, peer: from, interest: c.interest(m)}
+	before := r.routesCost()
 	if r.setRoute(rt) {
 		c.drop(DropOverBound, r.id)
 	}
+	c.count(r, r.routesCost()-before)
 	r.owner = m.Instance
 	r.flags = r.flags.With(protocol.Finish, m.Flags.Has(protocol.Finish))
 	r.unwanted = false
@@ -290,6 +293,10 @@ func (c *Core) join(r *request, from Peer, m *protocol.Message) {
 			text: "this id was seen before with another service, body, at-most-once or partial flag"})
 		return
 	}
+	if more := r.growth(m.Instance, &from); more > 0 && !c.roomFor(more) {
+		c.refuse(from, m, c.overloaded(m, more, protocol.MaybeStarted))
+		return
+	}
 	c.counters.Joined++
 	if !c.hear(r, from, m) {
 		c.drop(DropStaleTry, r.id)
@@ -306,8 +313,9 @@ func (c *Core) join(r *request, from Peer, m *protocol.Message) {
 // bringBody: a retry brings the body of a request that was known from a
 // worker's claim only. It reports false when that ended the request.
 func (c *Core) bringBody(r *request, from Peer, m *protocol.Message) bool {
-	if size := bodyBytes(m.Body); !c.roomForBody(size) {
-		c.refuse(from, m, c.overloaded(m, size, protocol.MaybeStarted))
+	cost := requestCost + contentCost(m.Body, m.Meta)
+	if !c.roomForBody(cost) {
+		c.refuse(from, m, c.overloaded(m, cost, protocol.MaybeStarted))
 		return false
 	}
 	s := c.service(m.Service)
@@ -321,7 +329,8 @@ func (c *Core) bringBody(r *request, from Peer, m *protocol.Message) bool {
 	r.svc = s
 	s.open++
 	r.flags = r.flags.With(protocol.AtMostOnce, m.Flags.Has(protocol.AtMostOnce)).With(protocol.Partial, m.Flags.Has(protocol.Partial))
-	c.takeBody(r, m, bodyBytes(m.Body))
+	r.room(from, m)
+	c.takeBody(r, m, cost)
 	switch {
 	case r.state == orphan && r.atMostOnce():
 		c.finish(r, outcome{code: protocol.WorkerLost, certainty: protocol.MaybeStarted, text: "the worker that held it was lost"})
@@ -343,12 +352,12 @@ func (c *Core) retryAfter(id protocol.ID) time.Duration {
 	return overloadWait + time.Duration(mix(id, 0)%uint64(overloadWait))
 }
 
-func (c *Core) overloadText(size int64) string {
+func (c *Core) overloadText(cost int64) string {
 	switch {
 	case c.bodies >= c.cfg.MaxQueue:
 		return "the broker's queue is full: " + itoa(c.cfg.MaxQueue) + " requests"
 	case !c.roomForID():
 		return "the broker's table of finished ids is full: " + itoa(c.cfg.MaxIDs)
 	}
-	return "the broker's queue is full: " + sizeText(size) + " more than fit into " + sizeText(c.cfg.MaxQueueBytes)
+	return "the broker's queue is full: " + sizeText(cost) + " more than fit into " + sizeText(c.cfg.MaxQueueBytes)
 }

@@ -144,7 +144,7 @@ func TestKeptRepliesOfTwoSizes(t *testing.T) {
 // Of a worker with as much credit as there may be, what it is given always fits on its
 // list: nothing goes out before it is thanked for what it has finished.
 func TestAWholeListOfCredit(t *testing.T) {
-	l := newLabourer(t, func(cfg *Config) { cfg.MaxQueue = 20_000 })
+	l := newLabourer(t, func(cfg *Config) { cfg.MaxQueue, cfg.MaxQueueBytes = 20_000, 1<<30 })
 	l.joins(protocol.CreditMax, "s")
 	held, most := 0, 0
 	count := func() {

@@ -59,7 +59,13 @@ func (c *Core) Check() error {
 func (c *Core) checkRequest(r *request) error {
 	holds := r.state == assigned || r.state == kept
 	listed := r.state != orphan
+	size := r.routesCost()
+	if r.hasBody {
+		size += requestCost + contentCost(c.content(r), r.meta())
+	}
 	switch {
+	case int64(r.size) != size:
+		return fmt.Errorf("it takes %d bytes, counted %d", size, r.size)
 	case r.state < queued || r.state > orphan:
 		return fmt.Errorf("no such state")
 	case holds != (r.run != nil):

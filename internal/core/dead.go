@@ -29,6 +29,7 @@ type DeadLetter struct {
 type deadLetter struct {
 	home node[*deadLetter]
 	DeadLetter
+	size int64 // that it takes
 }
 
 func (d *deadLetter) hook() *node[*deadLetter] { return &d.home }
@@ -50,7 +51,8 @@ func (c *Core) giveUp(r *request, o outcome) {
 		r.rare.body = nil
 	}
 	c.dead.pushBack(d)
-	c.deadBytes += int64(r.size)
+	d.size = deadLetterCost(&d.DeadLetter)
+	c.deadBytes += d.size
 	c.counters.DeadLettered++
 	c.event(Event{What: EventDeadLetter, ID: r.id, Service: r.svc.name, Attempt: r.attempt, Code: o.code, Reason: text})
 	for c.dead.size > c.cfg.MaxDead || (c.deadBytes > deadBytesMax && c.dead.size > 1) {
@@ -62,7 +64,7 @@ func (c *Core) giveUp(r *request, o outcome) {
 
 func (c *Core) removeDead(d *deadLetter) {
 	c.dead.remove(d)
-	c.deadBytes -= bodyBytes(d.Body)
+	c.deadBytes -= d.size
 }
 
 func (c *Core) findDead(id protocol.ID) *deadLetter {
@@ -98,7 +100,11 @@ func (c *Core) DropDead(id protocol.ID) bool {
 func (c *Core) RequeueDead(now time.Duration, id, fresh protocol.ID, out []Output) ([]Output, bool) {
 	c.begin(now, out)
 	d := c.findDead(id)
-	if d == nil || c.draining || !c.roomForBody(bodyBytes(d.Body)) || !c.roomForID() {
+	if d == nil || c.draining {
+		return c.end(), false
+	}
+	cost := requestCost + contentCost(d.Body, d.meta)
+	if !c.roomForBody(cost) || !c.roomForID() {
 		return c.end(), false
 	}
 	s := c.service([]byte(d.Service))
@@ -115,11 +121,11 @@ func (c *Core) RequeueDead(now time.Duration, id, fresh protocol.ID, out []Outpu
 		body[i] = append([]byte{}, f...)
 	}
 	r.setContent(body, d.meta)
-	r.hasBody, r.size = true, uint32(bodyBytes(d.Body))
+	r.hasBody = true
 	r.accepted, r.deadline = c.now, c.now+c.cfg.DefaultDeadline
 	r.digest = protocol.Digest(fresh, s.wire, r.flags, d.Body)
 	s.open++
-	c.queueBytes += int64(r.size)
+	c.count(r, cost)
 	c.bodies++
 	c.admit(r)
 	c.counters.Accepted++

@@ -55,13 +55,12 @@ func (c *Core) remember(f finished, meta protocol.Meta, body [][]byte) {
 	f.until = c.now + c.cfg.ReplayWindow
 	l := &c.done
 	x := l.add(f)
-	if size := bodyBytes(body); size > c.cfg.ReplayBytes {
-		x.bodyGone = true
-		c.drop(DropReplayBody, f.id)
+	if l.kept.cost(meta, body) > c.cfg.ReplayBytes {
+		c.replyGone(x, bodyBytes(body) > 0)
 		c.spend(body)
 	} else {
 		l.kept.put(l, x, meta, body)
-		c.replayBytes += size
+		c.replayBytes += l.kept.takes(x)
 	}
 	// A page counts whole: one reply that is kept for long must not keep the
 	// memory of thousands that are not.
@@ -75,14 +74,20 @@ func (c *Core) remember(f finished, meta protocol.Meta, body [][]byte) {
 // replaySlack: pages that are begun, and those whose replies end in disorder.
 const replaySlack = 16 * flat.PageBytes
 
-// dropReply makes room. An error without a body only loses its text.
+// dropReply makes room.
 func (c *Core) dropReply(f *finished) {
-	c.replayBytes -= int64(f.size)
-	if f.size > 0 || f.code == protocol.OK {
+	c.replayBytes -= c.done.kept.takes(f)
+	c.replyGone(f, f.bodied)
+	c.spend(c.done.kept.drop(&c.done, f))
+}
+
+// replyGone: there is no room for the reply of f. An error without a body only loses
+// its text.
+func (c *Core) replyGone(f *finished, bodied bool) {
+	if bodied || f.code == protocol.OK {
 		f.bodyGone = true
 		c.drop(DropReplayBody, f.id)
 	}
-	c.spend(c.done.kept.drop(&c.done, f))
 }
 
 // expect notes in k that something is due for f.
@@ -139,7 +144,7 @@ func (c *Core) forget(f *finished) {
 	if f.keeper != 0 {
 		c.delist(f)
 	}
-	c.replayBytes -= int64(f.size)
+	c.replayBytes -= c.done.kept.takes(f)
 	c.spend(c.done.kept.drop(&c.done, f))
 	c.done.remove(f)
 }

@@ -49,7 +49,7 @@ type finished struct {
 
 	self     ref
 	at       flat.Place // of its reply
-	size     uint32     // of its body
+	bodied   bool       // it has a body
 	lingers  bool       // it is in may, otherwise in must
 	bucket   uint16
 	earlier  ref // in its bucket
@@ -210,7 +210,7 @@ func (l *ledger) check() (bytes int64, err error) {
 		if f.keptPrev != prev || f.at.None() {
 			return 0, fmt.Errorf("ledger: %v is not where its reply is kept", f.id)
 		}
-		bytes += int64(f.size)
+		bytes += l.kept.takes(f)
 	}
 	if listed != l.size() || l.kept.newest != prev {
 		return 0, fmt.Errorf("ledger: %d of %d in the buckets", listed, l.size())

@@ -23,7 +23,7 @@ func (k *replies) put(l *ledger, f *finished, meta protocol.Meta, body [][]byte)
 	if len(meta) == 0 && len(body) == 0 {
 		return
 	}
-	f.size = uint32(bodyBytes(body))
+	f.bodied = bodyBytes(body) > 0
 	k.list = append(append(k.list[:0], meta), body...)
 	if flat.Whole(k.list...) {
 		for i, b := range k.list {
@@ -39,6 +39,22 @@ func (k *replies) put(l *ledger, f *finished, meta protocol.Meta, body [][]byte)
 		k.oldest = f.self
 	}
 	k.newest = f.self
+}
+
+// cost is what a reply takes when it is kept.
+func (k *replies) cost(meta protocol.Meta, body [][]byte) int64 {
+	k.list = append(append(k.list[:0], meta), body...)
+	cost := flat.Cost(k.list...)
+	clear(k.list)
+	return cost
+}
+
+// takes is what the reply of f takes.
+func (k *replies) takes(f *finished) int64 {
+	if f.at.None() {
+		return 0
+	}
+	return k.pages.Takes(f.at)
 }
 
 // get is the reply of f, to be sent before the next one is put.
@@ -66,7 +82,7 @@ func (k *replies) drop(l *ledger, f *finished) (whole [][]byte) {
 		k.newest = f.keptPrev
 	}
 	whole = k.pages.Drop(f.at)
-	f.keptPrev, f.keptNext, f.at, f.size = 0, 0, flat.Place{}, 0
+	f.keptPrev, f.keptNext, f.at, f.bodied = 0, 0, flat.Place{}, false
 	k.pages.Tidy(func(owner ref, to flat.Place) { l.get(owner).at = to })
 	if whole == nil {
 		return nil
@@ -74,9 +90,15 @@ func (k *replies) drop(l *ledger, f *finished) (whole [][]byte) {
 	return whole[1:]
 }
 
+// empty is what is kept of an empty frame, which keeps no memory of its message.
+var empty = []byte{}
+
 // clone and cloneFrames copy what is lent, and nothing else.
 func clone(b []byte) []byte {
-	if len(b) == 0 || len(b) >= LentMax {
+	switch {
+	case len(b) == 0:
+		return empty
+	case len(b) >= LentMax:
 		return b
 	}
 	return append(make([]byte, 0, len(b)), b...)

@@ -42,23 +42,23 @@ func bodyFits(body [][]byte) bool {
 	return size <= slabMax/2 && len(body) <= framesMax
 }
 
-// pack leaves nothing in the slab but what is of use: of a request that is asked for
-// from ever new sockets that is a small part of it.
-func (r *request) pack() {
-	peer, meta, body := r.peerID(), r.meta(), r.slab[r.bodyAt:]
+// pack makes a slab of what is of use, for an asker at peer: of a request that is asked
+// for from ever new sockets the old one has all their routing ids.
+func (r *request) pack(peer []byte) {
+	meta, body := r.meta(), r.slab[r.bodyAt:]
 	if r.frames == 0 {
 		body = nil
 	}
 	body = body[:bodyLen(body, r.frames)]
 	slab := make([]byte, 0, len(peer)+len(meta)+len(body))
-	r.peerAt, r.metaAt, r.bodyAt = 0, uint16(len(peer)), uint16(len(peer)+len(meta))
+	r.peerAt, r.peerLen, r.metaAt, r.bodyAt = 0, uint8(len(peer)), uint16(len(peer)), uint16(len(peer)+len(meta))
 	r.slab = append(append(append(slab, peer...), meta...), body...)
 }
 
 // setContent keeps a body and its fields.
 func (r *request) setContent(body [][]byte, meta protocol.Meta) {
 	if len(r.slab)+len(meta) > slabMax {
-		r.pack()
+		r.pack(r.peerID())
 	}
 	r.metaAt, r.metaLen = uint16(len(r.slab)), uint16(len(meta))
 	r.slab = append(r.slab, meta...)
@@ -116,18 +116,21 @@ func (r *request) first() route {
 // bare is the envelope of most clients: a delimiter and nothing before it.
 var bare = [][]byte{{}}
 
+func isBare(envelope [][]byte) bool { return len(envelope) == 1 && len(envelope[0]) == 0 }
+
 // setFirst makes rt the first asker's.
 func (r *request) setFirst(rt route) {
 	r.instance, r.try, r.port, r.dialect, r.interest = rt.instance, rt.try, rt.peer.Port, rt.peer.Dialect, rt.interest
 	if !bytes.Equal(r.peerID(), rt.peer.ID) {
-		if len(r.slab)+len(rt.peer.ID) > slabMax {
-			r.pack()
+		if id := rt.peer.ID; len(r.slab)+len(id) > min(cap(r.slab), slabMax) {
+			r.pack(id)
+		} else {
+			r.peerAt, r.peerLen = uint16(len(r.slab)), uint8(len(id))
+			r.slab = append(r.slab, id...)
 		}
-		r.peerAt, r.peerLen = uint16(len(r.slab)), uint8(len(rt.peer.ID))
-		r.slab = append(r.slab, rt.peer.ID...)
 	}
 	e := rt.peer.Envelope
-	r.bare = len(e) == 1 && len(e[0]) == 0
+	r.bare = isBare(e)
 	switch {
 	case !r.bare && e != nil:
 		r.special().envelope = cloneFrames(e)

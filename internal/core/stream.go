@@ -57,14 +57,14 @@ func (c *Core) part(w *worker, m *protocol.Message) {
 // keepPart keeps one part of a legacy worker for the end. It reports false, and
 // r is over, if there is too much.
 func (c *Core) keepPart(r *request, m *protocol.Message) bool {
-	size := bodyBytes(m.Body)
+	cost := framesCost(m.Body)
 	why := ""
 	switch {
-	case r.partBytes+size > c.cfg.MaxMessage:
+	case r.partBytes+cost-frameCost*int64(len(r.parts)+len(m.Body)) > c.cfg.MaxMessage: // of bodies
 		why = "over this broker's limit of " + sizeText(c.cfg.MaxMessage) + " together"
 	case len(r.parts)+len(m.Body) > protocol.FramesMax:
 		why = "of more than " + itoa(protocol.FramesMax) + " frames together"
-	case c.queueBytes+size > c.cfg.MaxQueueBytes:
+	case !c.roomFor(cost):
 		why = "too large for what is left of this broker's " + sizeText(c.cfg.MaxQueueBytes)
 	}
 	if why != "" {
@@ -73,8 +73,8 @@ func (c *Core) keepPart(r *request, m *protocol.Message) bool {
 	}
 	s := r.special()
 	s.parts = append(s.parts, cloneFrames(m.Body)...)
-	s.partBytes += size
-	c.queueBytes += size
+	s.partBytes += cost
+	c.queueBytes += cost
 	return true
 }
 

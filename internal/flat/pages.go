@@ -1,6 +1,9 @@
 package flat
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // Pages keeps lists of byte strings one behind the other, in pages without
 // pointers. A page goes when nothing in it is of use any more; one of which little
@@ -29,7 +32,7 @@ const (
 	wasteMost  = 13 // tenths
 	wasteFree  = 4 * PageBytes
 
-	frameBytes = 24 // a slice
+	frameBytes = 40 // a slice, and what a small one is rounded up by
 	wholeBytes = 96 // a page of a list that was not copied
 	ownerBytes = 4
 )
@@ -59,10 +62,7 @@ func (k *Pages) Bytes() int64 { return int64(k.copied)*PageBytes + k.whole }
 func (k *Pages) Put(owner Ref, list ...[]byte) Place {
 	need := needed(list)
 	if need >= WholeMin {
-		p := k.add(&page{live: need, whole: append([][]byte(nil), list...), size: wholeBytes})
-		for _, b := range list {
-			p.size += frameBytes + int64(len(b))
-		}
+		p := k.add(&page{live: need, whole: append([][]byte(nil), list...), size: Cost(list...)})
 		k.whole += p.size
 		return Place{page: p.number, bytes: uint32(need)}
 	}
@@ -108,6 +108,30 @@ func needed(list [][]byte) int {
 
 // Whole reports whether Put would not copy a list.
 func Whole(list ...[]byte) bool { return needed(list) >= WholeMin }
+
+// Cost is what a list takes that Put keeps.
+func Cost(list ...[]byte) int64 {
+	each, cost := frameBytes, wholeBytes
+	if !Whole(list...) {
+		each, cost = 0, ownerBytes+varintLen(len(list))
+	}
+	for _, b := range list {
+		if cost += each + len(b); each == 0 {
+			cost += varintLen(len(b))
+		}
+	}
+	return int64(cost)
+}
+
+func varintLen(n int) int { return (bits.Len(uint(n)|1) + 6) / 7 }
+
+// Takes is what the list at a place takes.
+func (k *Pages) Takes(at Place) int64 {
+	if p := k.pages[at.page-1]; p.bytes == nil {
+		return p.size
+	}
+	return int64(at.bytes)
+}
 
 func (k *Pages) add(p *page) *page {
 	for len(k.free) > 0 && p.number == 0 {
