@@ -91,7 +91,7 @@ func TestMetrics(t *testing.T) {
 		`privateer_queue_oldest_seconds{service="echo"} 0`, `privateer_request_duration_seconds_count{service="echo"} 1`,
 		`privateer_request_wait_seconds_count{service="echo"} 1`, `privateer_workers{state="up"} 1`, `privateer_service_workers{service="echo"} 1`,
 		`privateer_late_replies_total 0`, `privateer_false_suspicions_total 0`, `privateer_replays_total 0`, `privateer_undeliverable_total 0`,
-		`privateer_dead_letters 0`, `privateer_draining 0`,
+		`privateer_dead_letters 0`, `privateer_dead_bytes 0`, `privateer_draining 0`,
 		`privateer_refused_total{outcome="overloaded"} 0`, `privateer_bound_used_ratio{bound="requests"} 0`, `privateer_bound_used_ratio{bound="bytes"} 0`,
 		`privateer_bound_used_ratio{bound="ids"} 0.02`, `privateer_bound_used_ratio{bound="workers"} 0.25`, `privateer_bound_used_ratio{bound="services"} 0.1`,
 	} {

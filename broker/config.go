@@ -67,9 +67,12 @@ type Config struct {
 	MaxServices int
 	// MaxIDs bounds the ids of finished requests that are remembered. Default 4,000,000.
 	MaxIDs int
-	// MaxDead bounds the dead letters that are kept; the oldest make room, and they do
-	// beyond 64 MiB of bodies, too. Default 1,000.
+	// MaxDead bounds the dead letters that are kept; the oldest make room, and each
+	// that goes is counted as a drop. Default 1,000.
 	MaxDead int
+	// MaxDeadBytes bounds what they take, bodies, fields and 300 bytes each, in the same
+	// way; one that is larger is not kept. Default 64 MiB.
+	MaxDeadBytes int64
 	// DefaultDeadline is the deadline of plain clients' requests. Default 30s.
 	DefaultDeadline time.Duration
 	// MaxDeadline is the longest deadline that a request may name; ids are remembered
@@ -191,6 +194,7 @@ func (c Config) withDefaults() Config {
 	c.MaxServices = cmp.Or(c.MaxServices, 1000)
 	c.MaxIDs = cmp.Or(c.MaxIDs, 4_000_000)
 	c.MaxDead = cmp.Or(c.MaxDead, 1000)
+	c.MaxDeadBytes = cmp.Or(c.MaxDeadBytes, 64<<20)
 	c.DefaultDeadline = cmp.Or(c.DefaultDeadline, 30*time.Second)
 	c.MaxDeadline = cmp.Or(c.MaxDeadline, max(24*time.Hour, c.DefaultDeadline))
 	c.DefaultService = cmp.Or(c.DefaultService, "default")
@@ -235,6 +239,7 @@ func (c *Config) validate() error {
 		{c.MaxServices < 1, "MaxServices", "at least 1", c.MaxServices},
 		{c.MaxIDs < 2, "MaxIDs", "at least 2", c.MaxIDs},
 		{c.MaxDead < 1, "MaxDead", "at least 1", c.MaxDead},
+		{c.MaxDeadBytes < 1, "MaxDeadBytes", "at least 1", c.MaxDeadBytes},
 		{c.DefaultDeadline < time.Millisecond || c.DefaultDeadline > durationMax, "DefaultDeadline", "1ms to 49 days", c.DefaultDeadline},
 		{c.MaxDeadline < c.DefaultDeadline || c.MaxDeadline > durationMax, "MaxDeadline", "DefaultDeadline to 49 days", c.MaxDeadline},
 		{protocol.ValidService([]byte(c.DefaultService)) != "", "DefaultService", "1 to 255 bytes of UTF-8 without control characters", c.DefaultService},
@@ -261,7 +266,7 @@ func (c *Config) core(epoch uint64) core.Config {
 	return core.Config{
 		Epoch: epoch, Heartbeat: c.Heartbeat, Liveness: c.Liveness, MaxAttempts: c.MaxAttempts, Lease: c.Lease,
 		MaxQueue: c.MaxQueue, MaxQueueBytes: c.MaxQueueBytes, MaxMessage: c.MaxMessage, MaxPeers: c.MaxPeers,
-		MaxServices: c.MaxServices, MaxIDs: c.MaxIDs, MaxDead: c.MaxDead, DefaultDeadline: c.DefaultDeadline, MaxDeadline: c.MaxDeadline,
+		MaxServices: c.MaxServices, MaxIDs: c.MaxIDs, MaxDead: c.MaxDead, MaxDeadBytes: c.MaxDeadBytes, DefaultDeadline: c.DefaultDeadline, MaxDeadline: c.MaxDeadline,
 		DefaultService: c.DefaultService, ReplayWindow: c.ReplayWindow, ReplayBytes: c.ReplayBytes,
 		RecoveryWindow: c.RecoveryWindow, ReconnectMax: reconnectMax, Retention: retention,
 	}

@@ -50,6 +50,7 @@ type Gauges struct {
 	Served      int   // of them, those that workers serve
 	IDs         int   // finished requests remembered
 	DeadLetters int   // kept
+	DeadBytes   int64 // that they take
 	QueueBytes  int64 // that open requests take
 	ReplayBytes int64 // that kept replies take
 	Draining    bool

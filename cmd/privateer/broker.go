@@ -28,7 +28,8 @@ type brokerCommand struct {
 	MaxPeers      count `default:"20000" help:"Most workers at a time."`
 	MaxServices   count `default:"1000" help:"Most service names that workers serve, and as many that only requests have."`
 	MaxIDs        count `name:"max-ids" default:"4000000" help:"Most ids of finished requests that are remembered, about 175 bytes each; each until its deadline."`
-	MaxDead       count `default:"1000" help:"Most dead letters that are kept; the oldest make room. They do beyond 64 MiB of bodies, too."`
+	MaxDead       count `default:"1000" help:"Most dead letters that are kept; the oldest make room."`
+	MaxDeadBytes  size  `default:"64MiB" help:"Most bytes that they take, bodies, fields and 300 each; the oldest make room, and one that takes more is not kept."`
 
 	DefaultDeadline duration `default:"30s" help:"Deadline of plain ZeroMQ clients, which name none."`
 	MaxDeadline     duration `default:"24h" help:"Longest deadline that a request may name: a later one is INVALID. Ids are remembered that long."`
@@ -76,6 +77,7 @@ func (c *brokerCommand) Run() error {
 		MaxServices:     int(c.MaxServices),
 		MaxIDs:          int(c.MaxIDs),
 		MaxDead:         int(c.MaxDead),
+		MaxDeadBytes:    int64(c.MaxDeadBytes),
 		DefaultDeadline: time.Duration(c.DefaultDeadline),
 		MaxDeadline:     time.Duration(c.MaxDeadline),
 		DefaultService:  c.DefaultService,

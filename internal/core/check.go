@@ -226,5 +226,12 @@ func (c *Core) checkBounds() error {
 	case len(c.workers) > c.cfg.MaxPeers, c.dead.size > c.cfg.MaxDead:
 		return fmt.Errorf("over a bound: %d workers, %d dead letters", len(c.workers), c.dead.size)
 	}
+	deadBytes := int64(0)
+	for d := c.dead.head; d != nil; d = d.home.next {
+		deadBytes += deadLetterCost(&d.DeadLetter)
+	}
+	if deadBytes != c.deadBytes || deadBytes > c.cfg.MaxDeadBytes {
+		return fmt.Errorf("dead letters: %d bytes, counted %d, bound %d", deadBytes, c.deadBytes, c.cfg.MaxDeadBytes)
+	}
 	return nil
 }

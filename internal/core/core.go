@@ -22,6 +22,7 @@ type Config struct {
 	MaxServices     int
 	MaxIDs          int
 	MaxDead         int
+	MaxDeadBytes    int64
 	DefaultDeadline time.Duration
 	MaxDeadline     time.Duration // that a REQUEST may name; 0: any
 	DefaultService  string

@@ -120,6 +120,34 @@ func TestWhatRepliesTake(t *testing.T) {
 	}
 }
 
+// And the dead letters.
+func TestWhatDeadLettersTake(t *testing.T) {
+	const bound = 4 << 20
+	for _, s := range shapes[:7] {
+		t.Run(s.name, func(t *testing.T) {
+			l := newLabourer(t, func(cfg *Config) {
+				cfg.MaxMessage, cfg.MaxQueueBytes, cfg.MaxIDs, cfg.MaxDead, cfg.MaxDeadBytes, cfg.MaxAttempts = 1<<20, 1<<30, 1<<20, 1<<20, bound, 1
+			})
+			l.joins(1, "s")
+			before := heapNow()
+			n := 0
+			for ; n < 20_000 && (n == 0 || l.drops(DropDeadLetter) == 0); n++ {
+				l.asks(protocol.Message{ID: numbered(n), Body: s.body(), Meta: slices.Clone(s.meta)})
+				l.works(protocol.Message{Command: protocol.Reply, Code: protocol.Retry, ID: numbered(n), Number: 1})
+				l.c.Spent()
+			}
+			dropped := l.drops(DropDeadLetter)
+			l.out = nil
+			l.c.Tick(0, nil)
+			took := heapNow() - before - int64(250*n)
+			if took > bound*5/4 || dropped == 0 {
+				t.Errorf("%d dead letters take %d bytes, %d each, counted %d; the bound is %d", n, took, took/int64(n), l.c.deadBytes, bound)
+			}
+			l.check()
+		})
+	}
+}
+
 // A request that takes more than all may is told so: it would be told to wait for ever.
 func TestMoreThanAllMayTake(t *testing.T) {
 	l := newLabourer(t, func(cfg *Config) { cfg.MaxMessage, cfg.MaxQueueBytes = 1<<20, 10_000 })
@@ -147,6 +175,7 @@ func TestTableOfCosts(t *testing.T) {
 		fmt.Sprintf("| ... that workers hold for an earlier broker, until clients ask | %d |", requestCost),
 		fmt.Sprintf("| replies kept for clients that ask again | %d + the body", reply),
 		fmt.Sprintf("%d, its body, its fields, %d for each frame after the first; %d for each frame and %d where", requestCost, slabFrameCost, frameCost, rareCost),
+		fmt.Sprintf("| dead letters | %d + the body", deadCost),
 		fmt.Sprintf("and %d and more for each further client instance", routeCost),
 	} {
 		if !strings.Contains(string(text), says) {

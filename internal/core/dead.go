@@ -6,9 +6,6 @@ import (
 	"github.com/privateer-mq/privateer/protocol"
 )
 
-// deadBytesMax bounds the bodies of all dead letters together.
-const deadBytesMax = 64 << 20
-
 // A DeadLetter is a request that was given up: too many of its workers were
 // lost, or its handler asked for too many retries.
 type DeadLetter struct {
@@ -50,16 +47,26 @@ func (c *Core) giveUp(r *request, o outcome) {
 	if r.body != nil { // the dead letter's now
 		r.rare.body = nil
 	}
-	c.dead.pushBack(d)
 	d.size = deadLetterCost(&d.DeadLetter)
-	c.deadBytes += d.size
 	c.counters.DeadLettered++
 	c.event(Event{What: EventDeadLetter, ID: r.id, Service: r.svc.name, Attempt: r.attempt, Code: o.code, Reason: text})
-	for c.dead.size > c.cfg.MaxDead || (c.deadBytes > deadBytesMax && c.dead.size > 1) {
+	c.keepDead(d)
+	c.finish(r, o)
+}
+
+// keepDead keeps d, and lets the oldest go that there is no room for beside it; or d
+// alone, where it takes more than all may.
+func (c *Core) keepDead(d *deadLetter) {
+	if d.size > c.cfg.MaxDeadBytes {
+		c.drop(DropDeadLetter, d.ID)
+		return
+	}
+	c.dead.pushBack(d)
+	c.deadBytes += d.size
+	for c.dead.size > c.cfg.MaxDead || c.deadBytes > c.cfg.MaxDeadBytes {
 		c.drop(DropDeadLetter, c.dead.head.ID)
 		c.removeDead(c.dead.head)
 	}
-	c.finish(r, o)
 }
 
 func (c *Core) removeDead(d *deadLetter) {

@@ -33,11 +33,13 @@ type foe struct {
 func newFoe(t testing.TB, pick func(int) int) *foe {
 	cfg := testConfig()
 	cfg.MaxQueue, cfg.MaxIDs, cfg.MaxServices, cfg.MaxDead, cfg.ReplayBytes = 5, 12, 2, 2, 30
+	cfg.MaxDeadBytes = 1 << 20
 	if pick(2) == 0 {
 		cfg.Lease = 3 * time.Second
 	}
 	large := pick(3) == 0
 	if large {
+		cfg.MaxDeadBytes = 2 * LentMax // one, of two
 		cfg.ReplayBytes, cfg.MaxMessage, cfg.MaxQueueBytes = cfg.ReplayBytes*LentMax/5, 1<<20, 1<<30
 	}
 	return &foe{large: large, t: t, pick: pick, cfg: cfg, core: New(cfg, 0), heard: map[string]string{}}

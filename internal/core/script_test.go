@@ -80,7 +80,7 @@ type actor struct {
 
 func testConfig() Config {
 	return Config{Epoch: 1, Heartbeat: time.Second, Liveness: 3, MaxAttempts: 3, MaxQueue: 1000, MaxQueueBytes: 1 << 20,
-		MaxMessage: 1 << 10, MaxPeers: 100, MaxServices: 10, MaxIDs: 10000, MaxDead: 10, DefaultDeadline: 30 * time.Second,
+		MaxMessage: 1 << 10, MaxPeers: 100, MaxServices: 10, MaxIDs: 10000, MaxDead: 10, MaxDeadBytes: 1 << 20, DefaultDeadline: 30 * time.Second,
 		DefaultService: "default", ReplayWindow: 2 * time.Minute, ReplayBytes: 1 << 16, RecoveryWindow: 8 * time.Second,
 		ReconnectMax: 2 * time.Second, Retention: 30 * time.Second}
 }
@@ -212,6 +212,8 @@ func (s *stage) configure(settings []string) {
 			s.cfg.MaxPeers = s.number(v)
 		case "max-ids":
 			s.cfg.MaxIDs = s.number(v)
+		case "max-dead-bytes":
+			s.cfg.MaxDeadBytes = int64(s.number(v))
 		case "max-dead":
 			s.cfg.MaxDead = s.number(v)
 		case "replay-window":

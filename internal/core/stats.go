@@ -40,6 +40,7 @@ type Gauges struct {
 	Served      int // ... by workers
 	IDs         int // finished requests remembered
 	DeadLetters int
+	DeadBytes   int64
 	QueueBytes  int64
 	ReplayBytes int64
 	Draining    bool
@@ -52,7 +53,7 @@ func (c *Core) Counters() Counters { return c.counters }
 func (c *Core) Gauges() Gauges {
 	return Gauges{Open: len(c.requests), Queued: c.queued, Assigned: c.assigned, Workers: len(c.workers),
 		Services: len(c.services), Served: c.servedNames, IDs: c.done.size(), DeadLetters: c.dead.size,
-		QueueBytes: c.queueBytes, ReplayBytes: c.replayBytes, Draining: c.draining}
+		DeadBytes: c.deadBytes, QueueBytes: c.queueBytes, ReplayBytes: c.replayBytes, Draining: c.draining}
 }
 
 // LiveWorkers returns how many live workers serve the service called name.

@@ -40,7 +40,7 @@ func newWire(t *testing.T, crossed map[protocol.Direction]map[protocol.Command]i
 	w := &wire{t: t, crossed: crossed, now: time.Second, outcomes: map[protocol.ID]*clientcore.Outcome{}, parts: map[protocol.ID]int{},
 		stopped: map[protocol.ID]workercore.Cause{}}
 	w.cfg = core.Config{Heartbeat: time.Minute, Liveness: 100, MaxAttempts: 3, MaxQueue: 10_000, MaxQueueBytes: 1 << 30,
-		MaxMessage: limit, MaxPeers: 10, MaxServices: 300, MaxIDs: 50_000, MaxDead: 20, DefaultDeadline: time.Hour, DefaultService: "default",
+		MaxMessage: limit, MaxPeers: 10, MaxServices: 300, MaxIDs: 50_000, MaxDead: 20, MaxDeadBytes: 64 << 20, DefaultDeadline: time.Hour, DefaultService: "default",
 		ReplayWindow: time.Hour, ReplayBytes: 1 << 30, RecoveryWindow: time.Second, ReconnectMax: 10 * time.Minute, Retention: 100 * 24 * time.Hour}
 	w.start(limit)
 	w.newClient()

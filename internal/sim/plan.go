@@ -36,7 +36,7 @@ func drawPlan(seed uint64, r *rand.Rand, veterans bool) plan {
 	beat := []time.Duration{200 * time.Millisecond, 500 * time.Millisecond, time.Second}[r.IntN(3)]
 	p.core = core.Config{
 		Heartbeat: beat, Liveness: 3, MaxAttempts: 2 + r.IntN(3), MaxQueue: 1000, MaxQueueBytes: 1 << 20,
-		MaxMessage: 64 << 10, MaxPeers: 50, MaxServices: 10, MaxIDs: 50_000, MaxDead: 20,
+		MaxMessage: 64 << 10, MaxPeers: 50, MaxServices: 10, MaxIDs: 50_000, MaxDead: 20, MaxDeadBytes: 64 << 20,
 		DefaultDeadline: 30 * time.Second, DefaultService: "default",
 		ReplayWindow: 2 * time.Minute, ReplayBytes: 1 << 20,
 		RecoveryWindow: 3*beat + reconnectMax + connectTimeout, ReconnectMax: reconnectMax, Retention: retention,
