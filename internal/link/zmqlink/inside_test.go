@@ -219,11 +219,13 @@ type ferry struct {
 	router, dock link.Link
 }
 
-func newFerry(t *testing.T) *ferry {
+func newFerry(t *testing.T) *ferry { return newFerryOf(t, 0) }
+
+func newFerryOf(t *testing.T, sendMax int) *ferry {
 	t.Helper()
 	f := &ferry{t: t, from: insideHost(t), to: insideHost(t)}
 	var err error
-	if f.router, err = f.from.Open(link.Options{Role: link.Router, Endpoints: []string{"tcp://127.0.0.1:0"}, Lend: true}); err != nil {
+	if f.router, err = f.from.Open(link.Options{Role: link.Router, Endpoints: []string{"tcp://127.0.0.1:0"}, Lend: true, SendMax: sendMax}); err != nil {
 		t.Fatal(err)
 	}
 	if f.dock, err = f.to.Open(link.Options{Role: link.Dealer, Endpoints: []string{f.router.Addr()}, Identity: []byte("d")}); err != nil {
@@ -279,8 +281,8 @@ func TestLoans(t *testing.T) {
 	failed := 0
 	router.Flush(func(int, error) { failed++ })
 	h.Recycle([][]byte{frame})
-	if failed != 1 || h.pool.Bytes() != 0 || len(h.loans.list) != 2 {
-		t.Fatalf("%d failed, %d bytes in the pool, %d loans", failed, h.pool.Bytes(), len(h.loans.list))
+	if failed != 1 || h.pool.Bytes() != 0 || len(h.loans.lent) != 2 {
+		t.Fatalf("%d failed, %d bytes in the pool, %d loans", failed, h.pool.Bytes(), len(h.loans.lent))
 	}
 	for range 2 {
 		if got := f.receive(f.dock).Frames[0]; !bytes.Equal(got, sent) {
@@ -288,7 +290,7 @@ func TestLoans(t *testing.T) {
 		}
 	}
 	f.until("the frame comes back", func() bool { return h.pool.Bytes() > 0 })
-	if again := h.pool.Get(size); &again[0] != &frame[0] || len(h.loans.list)+len(h.loans.out)+len(h.loans.back) != 0 {
+	if again := h.pool.Get(size); &again[0] != &frame[0] || len(h.loans.lent)+len(h.loans.out)+len(h.loans.back) != 0 {
 		t.Fatal("another frame came back")
 	}
 	router.Put([]byte("d"), frame) // on its way when all ends
@@ -296,8 +298,37 @@ func TestLoans(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(h.loans.list); n != 0 {
+	if n := len(h.loans.lent); n != 0 {
 		t.Fatalf("%d loans are left", n)
+	}
+}
+
+// However much is on loan, a wait costs what has come back: it looks at nothing else.
+func TestWaitsLookAtNoLoans(t *testing.T) {
+	f := newFerryOf(t, 30_000)
+	h, router := f.from, f.router
+	wait := func(frames int) time.Duration {
+		for range frames {
+			router.Put([]byte("d"), make([]byte, 4096))
+		}
+		router.Flush(func(_ int, err error) { t.Error(err) })
+		best := time.Hour
+		for range 200 {
+			began := time.Now()
+			if err := h.Wait(0); err != nil {
+				t.Fatal(err)
+			}
+			best = min(best, time.Since(began))
+		}
+		return best
+	}
+	few := wait(1)
+	many := wait(20_000)
+	if n := len(h.loans.lent); n < 10_000 {
+		t.Fatalf("%d are on loan", n)
+	}
+	if many > 5*few+50*time.Microsecond {
+		t.Errorf("a wait takes %v with few loans, %v with %d", few, many, len(h.loans.lent))
 	}
 }
 

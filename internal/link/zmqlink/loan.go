@@ -1,8 +1,8 @@
 package zmqlink
 
 /*
-#cgo noescape loan_returned
-#cgo nocallback loan_returned
+#cgo noescape returned_take
+#cgo nocallback returned_take
 #include "raw.h"
 */
 import "C"
@@ -19,13 +19,18 @@ import (
 // loans are the large frames that libzmq sends from where they are. Each is
 // pinned until libzmq's thread has returned it; only then may it be used again.
 type loans struct {
-	list []loan
-	out  map[*byte]int // how often each frame is on loan
-	back []([]byte)    // recycled while on loan
+	lent     map[*C.struct_loan]loan
+	returned *C.struct_returned // those among them; nil: nothing was lent yet
+	out      map[*byte]int      // how often each frame is on loan
+	back     map[*byte][]byte   // recycled while on loan
+	most     int                // of lent, since it was made
 }
 
+// lentKept is from when on the maps of what was on loan are made anew: they never
+// become smaller.
+const lentKept = 4096
+
 type loan struct {
-	c     *C.struct_loan
 	frame []byte
 	pin   *runtime.Pinner
 }
@@ -33,7 +38,13 @@ type loan struct {
 // send lends one frame to libzmq. The frame must not change until it is
 // recycled, or for ever.
 func (l *loans) send(r *raw, frame []byte, more bool) error {
-	c := C.loan_new()
+	if l.returned == nil {
+		l.empty()
+		if l.returned = C.returned_new(); l.returned == nil {
+			return r.send(frame, more)
+		}
+	}
+	c := C.loan_new(l.returned)
 	if c == nil {
 		return r.send(frame, more)
 	}
@@ -41,13 +52,11 @@ func (l *loans) send(r *raw, frame []byte, more bool) error {
 	if more {
 		last = 1
 	}
-	x := loan{c: c, frame: frame, pin: new(runtime.Pinner)}
+	x := loan{frame: frame, pin: new(runtime.Pinner)}
 	x.pin.Pin(&frame[0])
-	if l.out == nil {
-		l.out = map[*byte]int{}
-	}
 	l.out[&frame[0]]++
-	l.list = append(l.list, x)
+	l.lent[c] = x
+	l.most = max(l.most, len(l.lent))
 	r.used()
 	if e := C.raw_send_loan(r.socket, (*C.uint8_t)(unsafe.Pointer(&frame[0])), C.size_t(len(frame)), last, c); e != 0 {
 		return zmq4.Errno(e)
@@ -58,58 +67,70 @@ func (l *loans) send(r *raw, frame []byte, more bool) error {
 // recycle gives a frame to the pool, now or when libzmq has returned it.
 func (l *loans) recycle(p *pool.Pool, frame []byte) {
 	if len(frame) > 0 && l.out[&frame[0]] > 0 {
-		l.back = append(l.back, frame)
+		l.back[&frame[0]] = frame
 		return
 	}
 	p.Put(frame)
 }
 
-// settle takes back what libzmq has returned; all of it where libzmq has ended.
-func (l *loans) settle(p *pool.Pool, all bool) {
-	kept := l.list[:0]
-	for _, x := range l.list {
-		if !all && C.loan_returned(x.c) == 0 {
-			kept = append(kept, x)
-			continue
-		}
-		x.pin.Unpin()
-		C.loan_free(x.c)
-		if first := &x.frame[0]; l.out[first] == 1 {
-			delete(l.out, first)
-		} else {
-			l.out[first]--
-		}
-	}
-	clear(l.list[len(kept):])
-	if len(kept) == len(l.list) {
+// settle takes back what libzmq has returned. It costs as much as that is, however much
+// is on loan.
+func (l *loans) settle(p *pool.Pool) {
+	if len(l.lent) == 0 {
 		return
 	}
-	l.list = kept
-	back := l.back[:0]
-	for _, f := range l.back {
-		if l.out[&f[0]] > 0 {
-			back = append(back, f)
-		} else {
-			p.Put(f)
-		}
+	for c := C.returned_take(l.returned); c != nil; {
+		next := c.next
+		l.end(p, c)
+		c = next
 	}
-	clear(l.back[len(back):])
-	l.back = back
+	if len(l.lent) == 0 && l.most > lentKept {
+		l.empty()
+	}
+}
+
+func (l *loans) empty() {
+	l.lent, l.out, l.back, l.most = map[*C.struct_loan]loan{}, map[*byte]int{}, map[*byte][]byte{}, 0
+}
+
+// end is the end of one loan.
+func (l *loans) end(p *pool.Pool, c *C.struct_loan) {
+	x := l.lent[c]
+	delete(l.lent, c)
+	x.pin.Unpin()
+	C.loan_free(c)
+	first := &x.frame[0]
+	if l.out[first]--; l.out[first] > 0 {
+		return
+	}
+	delete(l.out, first)
+	if f, ok := l.back[first]; ok {
+		delete(l.back, first)
+		p.Put(f)
+	}
+}
+
+// close takes everything back: libzmq has ended.
+func (l *loans) close(p *pool.Pool) {
+	for c := range l.lent {
+		l.end(p, c)
+	}
+	if l.returned != nil {
+		C.returned_free(l.returned)
+	}
+	*l = loans{}
 }
 
 // leave leaves what is on loan to libzmq until that has ended, which may be never: its
 // thread reads it still, and a Pinner that is collected with something pinned is a panic.
 func (l *loans) leave(ended <-chan error) {
-	list := l.list
+	left := *l
 	*l = loans{}
-	if len(list) == 0 {
+	if left.returned == nil {
 		return
 	}
-	go func() { // holds list
+	go func() { // holds what is left
 		<-ended //nolint:errcheck // what it says is the caller's
-		for _, x := range list {
-			x.pin.Unpin()
-			C.loan_free(x.c)
-		}
+		left.close(new(pool.Pool))
 	}()
 }

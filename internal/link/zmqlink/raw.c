@@ -66,16 +66,30 @@ int raw_send_frame(void *socket, const uint8_t *from, size_t length, int more) {
 	}
 }
 
-struct loan *loan_new(void) { return calloc(1, sizeof(struct loan)); }
+struct returned *returned_new(void) { return calloc(1, sizeof(struct returned)); }
 
-int loan_returned(struct loan *l) { return __atomic_load_n(&l->returned, __ATOMIC_ACQUIRE); }
+void returned_free(struct returned *r) { free(r); }
+
+struct loan *returned_take(struct returned *r) { return __atomic_exchange_n(&r->first, NULL, __ATOMIC_ACQUIRE); }
+
+struct loan *loan_new(struct returned *to) {
+	struct loan *l = calloc(1, sizeof *l);
+	if (l != NULL)
+		l->to = to;
+	return l;
+}
 
 void loan_free(struct loan *l) { free(l); }
 
-// Called by libzmq's thread.
+// Called by libzmq's threads. Only the head is contended, and it is taken whole.
 static void loan_return(void *data, void *hint) {
 	(void)data;
-	__atomic_store_n(&((struct loan *)hint)->returned, 1, __ATOMIC_RELEASE);
+	struct loan *l = hint;
+	struct returned *r = l->to;
+	struct loan *first = __atomic_load_n(&r->first, __ATOMIC_RELAXED);
+	do
+		l->next = first;
+	while (!__atomic_compare_exchange_n(&r->first, &first, l, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 }
 
 int raw_send_loan(void *socket, uint8_t *from, size_t length, int more, struct loan *l) {

@@ -49,11 +49,23 @@ int raw_send_frame(void *socket, const uint8_t *from, size_t length, int more);
 
 // A loan is a frame that libzmq sends from where it is, without a copy.
 struct loan {
-	int returned; // atomic: libzmq has no use of it any more
+	struct returned *to;
+	struct loan *next; // among those returned
 };
 
-struct loan *loan_new(void);
-int loan_returned(struct loan *l);
+// What libzmq has no use of any more is on a list, which its threads add to, so that
+// nobody has to look at all that is on loan.
+struct returned {
+	struct loan *first; // atomic
+};
+
+struct returned *returned_new(void);
+void returned_free(struct returned *r);
+
+// returned_take empties the list, and returns what was on it.
+struct loan *returned_take(struct returned *r);
+
+struct loan *loan_new(struct returned *to);
 void loan_free(struct loan *l);
 
 // raw_send_loan is raw_send_frame for a frame that stays as and where it is

@@ -100,9 +100,7 @@ func (h *host) Wait(d time.Duration) error {
 		}
 		h.waiter, h.waiterStale = w, false
 	}
-	if len(h.loans.list) > 0 {
-		h.loans.settle(&h.pool, false)
-	}
+	h.loans.settle(&h.pool)
 	end := time.Now().Add(max(d, 0))
 	remaining := time.Until(end)
 	for {
@@ -170,7 +168,7 @@ func (h *host) Close() error {
 	select {
 	case err := <-ended:
 		errs = append(errs, err)
-		h.loans.settle(&h.pool, true)
+		h.loans.close(&h.pool)
 	case <-guard.C:
 		h.loans.leave(ended)
 		errs = append(errs, fmt.Errorf("ZeroMQ did not end within %v", h.lingerLong+termGrace))
