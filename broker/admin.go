@@ -62,9 +62,10 @@ func openAdmin(b *Broker) (*admin, error) {
 	a.listener = newLimited(l, adminConnsMax)
 	a.server = &http.Server{Handler: a.counted(a.routes()), ConnContext: withConn, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: 60 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	log := b.cfg.Logger // the loop's own changes with its level
 	go func() {
 		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
-			b.cfg.Logger.Error().Err(err).Msg("the admin listener ended")
+			log.Error().Err(err).Msg("the admin listener ended")
 		}
 	}()
 	return a, nil

@@ -123,7 +123,8 @@ func (b *Broker) open() (*loop, error) {
 	}
 	start := time.Now()
 	l := &loop{b: b, cfg: &b.cfg, host: host, ports: [2]link.Link{front, back}, start: start, epoch: randomEpoch(), drops: map[core.What]uint64{},
-		mute: map[string]struct{}{}, met: [2]map[string]protocol.ID{{}, {}}}
+		mute: map[string]struct{}{}, met: [2]map[string]protocol.ID{{}, {}},
+		waits: failing{what: "waiting for messages"}, reads: [2]failing{{what: "reading at the front"}, {what: "reading at the back"}}}
 	b.started = start
 	b.epoch.Store(l.epoch)
 	if b.cfg.Admin != "" {

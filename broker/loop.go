@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime/debug"
 	"time"
 
@@ -23,6 +24,9 @@ const (
 // has arrived, reads the clock, decides (core.Turns), and sends.
 type loop struct {
 	b        *Broker
+	waits    failing    // the wait for messages
+	reads    [2]failing // of each port
+	fatal    error      // ends the loop
 	cfg      *Config
 	host     link.Host
 	ports    [2]link.Link // by protocol.Port
@@ -71,6 +75,9 @@ func (l *loop) run(ctx context.Context) error {
 	for {
 		l.drains = ctx.Err() != nil
 		l.turn(before, wait)
+		if l.fatal != nil {
+			return l.fatal
+		}
 		if l.turns.Over(l.clock) {
 			return nil
 		}
@@ -79,15 +86,53 @@ func (l *loop) run(ctx context.Context) error {
 		if wait = l.turns.Wait(before); l.again || len(l.b.asks) > 0 {
 			wait = 0
 		}
-		if err := l.host.Wait(wait); errors.Is(err, link.ErrClosed) {
+		err := l.host.Wait(wait)
+		if errors.Is(err, link.ErrClosed) {
 			return err
-		} else if err != nil {
-			l.cfg.Logger.Error().Err(err).Msg("waiting for messages failed")
+		}
+		if err = l.waits.failed(l, err); err != nil {
+			return err
 		}
 		worked := before - began
 		began = l.now()
 		l.turned(began, max(began-before-wait, 0), worked, began-before)
 	}
+}
+
+// A failing is what fails each time, or does not.
+type failing struct {
+	what  string
+	since time.Duration // that it fails; 0: it does not
+	tells time.Duration // when it is said again
+}
+
+const (
+	failingMost  = 10 * time.Second // until the broker ends: who started it can do better
+	failingEach  = 10 * time.Millisecond
+	failingTells = time.Second
+)
+
+// failed takes what came of it. What fails is said, and tried again a little later: it
+// must neither keep a core busy nor fill the log. The error that it returns ends the
+// broker.
+func (f *failing) failed(l *loop, err error) error {
+	if err == nil {
+		f.since = 0
+		return nil
+	}
+	now := l.now()
+	if f.since == 0 {
+		f.since = max(now, 1)
+	}
+	if now >= f.tells {
+		f.tells = now + failingTells
+		l.cfg.Logger.Error().Err(err).Msg(f.what + " failed")
+	}
+	if now-f.since >= failingMost {
+		return fmt.Errorf("broker: %s has failed for %v: %w", f.what, failingMost, err)
+	}
+	time.Sleep(failingEach)
+	return nil
 }
 
 // turned notes how the loop keeps up.
@@ -156,8 +201,11 @@ func (l *loop) turn(before, wait time.Duration) {
 // was found empty.
 func (l *loop) receive(at protocol.Port) (empty bool) {
 	in, err := l.ports[at].Recv(l.in[at][:0], batch)
-	if err != nil && !errors.Is(err, link.ErrClosed) {
-		l.cfg.Logger.Error().Err(err).Msg("reading failed")
+	if errors.Is(err, link.ErrClosed) {
+		err = nil // the wait says so
+	}
+	if err = l.reads[at].failed(l, err); err != nil {
+		l.fatal = err
 	}
 	l.in[at] = in
 	return len(in) < batch
