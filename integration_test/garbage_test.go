@@ -24,10 +24,18 @@ func TestGarbageOnBothPorts(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	b := startBroker(t, "--log-level=info")
 	log := newRunLog(t)
-	workers := startWorkers(t, 2, b, log)
+	// Some of the garbage is a worker of the default service that says no more: the
+	// neighbours have one of their own.
+	workers := make([]*process, 2)
+	for i := range workers {
+		workers[i] = startWorker(t, log, workerConfig{Brokers: []string{b.back}, Services: []string{"default", "neighbours"}})
+	}
+	b.awaitWorkers(len(workers))
 	began := time.Now()
 	l := startLoad(t, newPipeline(t, client.Config{Brokers: []string{b.front}, MaxInFlight: 4}), 500, func(i int) client.Request {
-		return ask("sleep 4ms", fmt.Sprint("neighbour ", i))
+		r := ask("sleep 4ms", fmt.Sprint("neighbour ", i))
+		r.Service = "neighbours"
+		return r
 	})
 	for _, port := range []string{b.front, b.back} {
 		randomFrames(t, port, random)

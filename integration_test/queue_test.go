@@ -109,14 +109,14 @@ func TestCancelRunning(t *testing.T) {
 
 // A full queue is an answer, and what it refused never runs.
 func TestFullQueue(t *testing.T) {
-	for name, flag := range map[string]string{"requests": "--max-queue=3", "bytes": "--max-queue-bytes=30B"} {
+	for name, flag := range map[string]string{"requests": "--max-queue=3", "bytes": "--max-queue-bytes=950B"} {
 		t.Run(name, func(t *testing.T) {
 			b := startBroker(t, flag, noWindow)
 			log := newRunLog(t)
 			c := newPipeline(t, at(b))
 			var queued []<-chan answer
 			for i := range 3 {
-				queued = append(queued, begin(testContext(t), c, ask("", fmt.Sprintf("request %02d", i)))) // 10 bytes
+				queued = append(queued, begin(testContext(t), c, ask("", fmt.Sprintf("request %02d", i)))) // 316 bytes each, all in all
 				eventually(t, patience, "it is queued", func() bool { return b.log.seen("accepted") > i })
 			}
 			withBoth(t, func(t *testing.T, newAsker func(client.Config) asker) {

@@ -129,7 +129,7 @@ func (s *Session) Finished(now time.Duration, id protocol.ID, r Result, out []Ou
 		}
 		return s.credited(now, before, out)
 	}
-	wait := s.finishStream(e, &r)
+	wait, flags := s.finishStream(e, &r)
 	if why := s.fit(&r); why != "" {
 		out = append(out, Output{Kind: Report, Event: Unanswerable, Fence: e.Fence, Text: why})
 	}
@@ -139,7 +139,6 @@ func (s *Session) Finished(now time.Duration, id protocol.ID, r Result, out []Ou
 		s.schedule(e, s.unacknowledgedUntil(now, e))
 		return out
 	}
-	var flags protocol.Flags
 	if r.Code != protocol.OK && (r.Expired || e.expired || now >= e.runEnds) {
 		r.Code, flags = protocol.Expired, protocol.Started
 	}

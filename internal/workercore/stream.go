@@ -210,17 +210,18 @@ func (s *Session) credit(now time.Duration, m *protocol.Message, out []Output) [
 }
 
 // finishStream settles what r, the result of e's handler, means for the parts
-// before it. It reports whether r must wait for the client.
-func (s *Session) finishStream(e *entry, r *Result) (wait bool) {
+// before it. It reports whether r must wait for the client, and what to say beside it.
+func (s *Session) finishStream(e *entry, r *Result) (wait bool, flags protocol.Flags) {
 	st := e.stream
 	switch {
 	case st == nil || r.Code != protocol.OK || len(st.kept) == 0:
-		return false
+		return false, 0
 	case st.run == 0:
 		r.Frames = append(st.joined(), r.Frames...)
-		return false
-	case e.cancelled:
-		return false
+		return false, 0
+	case e.cancelled: // nobody takes them, and the end is worth nothing without
+		*r = Result{Code: protocol.HandedBack}
+		return false, protocol.Started
 	}
-	return true
+	return true, 0
 }
