@@ -242,7 +242,7 @@ func (c *Core) sayAccepted(r *request, instance uint64) {
 	r.accept = false
 	if rt, known := r.route(instance); known {
 		c.send(Front, rt.peer, protocol.Message{Command: protocol.Accepted, ID: r.id, Number: rt.try,
-			Epoch: c.cfg.Epoch, Instance: rt.instance, Served: c.served(r.svc)})
+			Epoch: c.cfg.Epoch, Instance: rt.instance, Served: c.served(r)})
 	}
 }
 

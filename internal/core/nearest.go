@@ -18,10 +18,15 @@ const (
 	comparedBytes = 64
 )
 
-// served is what a client is told of who serves s.
-func (c *Core) served(s *service) *protocol.Served {
+// served is what a client is told of who serves what it asks for. A worker that has
+// the request serves it, also while it drains.
+func (c *Core) served(r *request) *protocol.Served {
+	s := r.svc
 	v := &protocol.Served{Workers: uint32(s.live)}
-	if s.live == 0 && c.now >= c.nearestAt {
+	if s.live == 0 && r.run != nil {
+		v.Workers = 1
+	}
+	if v.Workers == 0 && c.now >= c.nearestAt {
 		c.nearestAt = c.now + nearestEach
 		v.Nearest = c.nearest(s.name)
 	}

@@ -59,4 +59,10 @@ func TestAcceptedTellsWhoServes(t *testing.T) {
 	if m := l.answer(Front, protocol.Accepted); m == nil || m.Served == nil || m.Served.Workers != 1 || m.Served.Nearest != nil {
 		t.Errorf("of one that is served: %+v", m)
 	}
+	// Its worker drains, and has it.
+	l.works(protocol.Message{Command: protocol.Heartbeat, Flags: protocol.Draining, Entries: []protocol.Entry{{ID: protocol.ID{15: 30}, Attempt: 1, Epoch: l.c.cfg.Epoch, State: protocol.Running, RemainingMS: 1000}}})
+	l.asks(protocol.Message{Command: protocol.Request, ID: protocol.ID{15: 30}, Number: 2, Service: []byte("sum"), Flags: protocol.CanTakeMore | protocol.MaybeSent, Body: [][]byte{{1}}})
+	if m := l.answer(Front, protocol.Accepted); l.c.services["sum"].live != 0 && m == nil || m.Served.Workers != 1 {
+		t.Errorf("of one that a draining worker has: %+v", m)
+	}
 }

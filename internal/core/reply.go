@@ -79,7 +79,9 @@ func (c *Core) progress(w *worker, m *protocol.Message) {
 	c.progressed(r, 0)
 }
 
+// ago is what its worker says: a clock that has jumped there says more than there was.
 func (c *Core) progressed(r *request, ago time.Duration) {
+	ago = min(ago, c.now-r.run.at)
 	if !r.run.started {
 		r.run.started = true
 		c.event(Event{What: EventStarted, ID: r.id, Worker: r.run.w.instance, Attempt: r.run.attempt})

@@ -407,7 +407,8 @@ func (c *Core) leaveUnwanted(r *request) bool {
 // letGo ends r without an outcome: whoever asks for it again begins anew. What may
 // have run is remembered; at most once, that is its end.
 func (c *Core) letGo(r *request) {
-	ran, claimable := r.handed || r.rerun, r.state == waiting // that is known of it without us
+	ran := r.handed || r.rerun
+	claimable := r.state == waiting && r.attempt == 0 // what may have run is known of it without us
 	if !claimable && (ran && r.atMostOnce() || r.attempt > 0 && !c.remembersBegun(r, ran)) {
 		c.stopRun(r, protocol.ReasonUnwanted)
 		c.finish(r, outcome{code: protocol.Unknown, certainty: protocol.MaybeStarted, text: notWaiting + ", and it may have run"})

@@ -224,7 +224,7 @@ func (o *oracle) hearsEntry(b *broker, p *workerProcess, e *protocol.Entry) {
 		h.attempt, h.epoch = e.Attempt, e.Epoch
 	}
 	if e.State == protocol.Running && h.attempt == e.Attempt {
-		h.moved = max(h.moved, b.running()-time.Duration(e.ProgressMS)*time.Millisecond, 1) // it has begun, however long ago
+		h.moved = max(h.moved, b.running()-min(time.Duration(e.ProgressMS)*time.Millisecond, o.w.now-h.from), 1) // it has begun, however long ago
 	}
 }
 
