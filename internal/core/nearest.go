@@ -19,13 +19,14 @@ const (
 )
 
 // served is what a client is told of who serves what it asks for. A worker that has
-// the request serves it, also while it drains.
+// the request serves it, also while it drains; who was told that nobody does is told then.
 func (c *Core) served(r *request) *protocol.Served {
 	s := r.svc
 	v := &protocol.Served{Workers: uint32(s.live)}
 	if s.live == 0 && r.run != nil {
 		v.Workers = 1
 	}
+	r.unserved = v.Workers == 0
 	if v.Workers == 0 && c.now >= c.nearestAt {
 		c.nearestAt = c.now + nearestEach
 		v.Nearest = c.nearest(s.name)

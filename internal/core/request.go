@@ -72,6 +72,7 @@ type request struct {
 	was      state // before, while it is none
 	priority uint8
 	accept   bool // its client is to be told that it is in hand
+	unserved bool // its client was told that nobody serves it
 	plain    bool // its id is the broker's own
 	hasBody  bool // false: known from a worker's claim only
 	handed   bool // may have reached a worker: hand-overs proven lost do not count

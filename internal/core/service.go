@@ -335,6 +335,9 @@ func (c *Core) handOut(r *request, w *worker) {
 		Service: r.svc.wire, Meta: r.meta(), Body: c.content(r), Stream: protocol.Stream{Grant: r.grant},
 		WaitedMS: uint32(min((c.now-r.queuedSince())/time.Millisecond, protocol.DurationMSMax)),
 	})
+	if r.unserved {
+		c.sayAccepted(r, r.owner)
+	}
 }
 
 // requeue puts a request that left its worker back at the front of its queue.
