@@ -27,9 +27,7 @@ const (
 // peer has sent a frame that is too large: from there on it stays disconnected.
 func (s *socket) connect(t endpoint.Target) {
 	defer s.host.running.Done()
-	// Go's own resolver, where the system's would hold a thread until it has
-	// given up itself.
-	d := dialer{target: t, resolver: &net.Resolver{PreferGo: runtime.GOOS == "linux"}}
+	d := dialer{target: t, resolver: s.host.resolver}
 	least, most := s.options.ReconnectMin, max(s.options.ReconnectMin, s.options.ReconnectMax)
 	wait := least
 	for {
@@ -80,6 +78,14 @@ func (s *socket) attempt(d *dialer) (useful bool, reason error) {
 		s.setTrouble(fmt.Sprintf("connect %s: %v", d.target.Given, err))
 	}
 	return false, err
+}
+
+// newResolver makes what host names are looked up by: as net.DefaultResolver says,
+// but by Go's own resolver, where the system's would hold a thread until it has
+// given up itself.
+func newResolver() *net.Resolver {
+	d := net.DefaultResolver
+	return &net.Resolver{PreferGo: d.PreferGo || runtime.GOOS == "linux", StrictErrors: d.StrictErrors, Dial: d.Dial}
 }
 
 // A dialer connects to one endpoint, again and again.

@@ -15,6 +15,7 @@ package zmtplink
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -37,6 +38,7 @@ type host struct {
 	memory    memory
 	ready     atomic.Int64 // links that have something to read
 	poller    *poller      // nil: each connection has a goroutine
+	resolver  *net.Resolver
 
 	woken    atomic.Bool // Wake was called and no Wait returned for it yet
 	sleeping atomic.Bool // the owner waits for signal
@@ -59,7 +61,7 @@ type host struct {
 // makes sure that one goroutine at a time does. It should return soon, for its
 // connection is not read meanwhile. Wait and Wake work with and without it.
 func New(arrived func()) link.Host {
-	h := &host{arrived: arrived, handshake: handshakeTimeout, askEach: askEach, signal: make(chan struct{}, 1)}
+	h := &host{arrived: arrived, handshake: handshakeTimeout, askEach: askEach, resolver: newResolver(), signal: make(chan struct{}, 1)}
 	if arrived == nil {
 		h.poller = newPoller()
 	}
