@@ -20,7 +20,7 @@ const (
 	readMax        = 256                    // messages taken off one link in one turn
 	waitMax        = time.Hour              // when nothing is due
 	reconnectMin   = 100 * time.Millisecond // of one link
-	reconnectMax   = 5 * time.Second
+	reconnectMax   = 2 * time.Second
 	connectTimeout = 3 * time.Second
 	queueMax       = 1000
 )

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"runtime"
@@ -28,32 +27,36 @@ const (
 func (s *socket) connect(t endpoint.Target) {
 	defer s.host.running.Done()
 	d := dialer{target: t, resolver: s.host.resolver}
-	least, most := s.options.ReconnectMin, max(s.options.ReconnectMin, s.options.ReconnectMax)
-	wait := least
-	for {
-		useful, reason := s.attempt(&d)
+	waits := backOff{host: s.host, endpoint: t.Endpoint,
+		least: s.options.ReconnectMin, most: max(s.options.ReconnectMin, s.options.ReconnectMax)}
+	for pause := waits.begin(); ; {
+		if pause > 0 && !s.rest(pause) {
+			return
+		}
+		accepted, useful, reason := s.attempt(&d)
 		var fault *zmtp.Error
 		if s.ctx.Err() != nil || errors.As(reason, &fault) && fault.Kind == zmtp.FrameTooLarge {
 			return
 		}
-		if useful {
-			wait = least
-		}
-		// Between half and all of it, so that peers of a broker that restarts do
-		// not come all at once.
-		pause := time.NewTimer(wait/2 + rand.N(wait/2+1))
-		select {
-		case <-pause.C:
-		case <-s.ctx.Done():
-			pause.Stop()
-			return
-		}
-		wait = min(2*wait, most)
+		pause = waits.next(accepted, useful)
 	}
 }
 
-// attempt connects once, and returns when that connection is over.
-func (s *socket) attempt(d *dialer) (useful bool, reason error) {
+// rest reports whether it waited for d, and not for the link's end.
+func (s *socket) rest(d time.Duration) bool {
+	pause := time.NewTimer(d)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+		return true
+	case <-s.ctx.Done():
+		return false
+	}
+}
+
+// attempt connects once, and returns when that connection is over. accepted: there
+// was one.
+func (s *socket) attempt(d *dialer) (accepted, useful bool, reason error) {
 	ctx, cancel := s.ctx, context.CancelFunc(func() {})
 	deadline := time.Now().Add(s.host.handshake)
 	if limit := s.options.ConnectTimeout; limit > 0 {
@@ -69,7 +72,8 @@ func (s *socket) attempt(d *dialer) (useful bool, reason error) {
 		}
 		if c, err = newConn(s, nc); err == nil {
 			s.stats.accepted.Add(1)
-			return c.run(true, deadline)
+			useful, reason = c.run(true, deadline)
+			return true, useful, reason
 		}
 		_ = nc.Close()
 	}
@@ -77,7 +81,7 @@ func (s *socket) attempt(d *dialer) (useful bool, reason error) {
 		s.stats.dialsFailed.Add(1)
 		s.setTrouble(fmt.Sprintf("connect %s: %v", d.target.Given, err))
 	}
-	return false, err
+	return false, false, err
 }
 
 // newResolver makes what host names are looked up by: as net.DefaultResolver says,

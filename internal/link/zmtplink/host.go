@@ -50,6 +50,7 @@ type host struct {
 	mu      sync.Mutex // of what follows
 	sockets []*socket
 	linger  time.Duration // the longest of any link so far
+	idle    map[string]idle
 	closed  bool
 }
 
@@ -61,7 +62,7 @@ type host struct {
 // makes sure that one goroutine at a time does. It should return soon, for its
 // connection is not read meanwhile. Wait and Wake work with and without it.
 func New(arrived func()) link.Host {
-	h := &host{arrived: arrived, handshake: handshakeTimeout, askEach: askEach, resolver: newResolver(), signal: make(chan struct{}, 1)}
+	h := &host{arrived: arrived, handshake: handshakeTimeout, askEach: askEach, resolver: newResolver(), signal: make(chan struct{}, 1), idle: map[string]idle{}}
 	if arrived == nil {
 		h.poller = newPoller()
 	}
