@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/privateer-mq/privateer/internal/clientcore"
+	"github.com/privateer-mq/privateer/internal/link"
 	"github.com/privateer-mq/privateer/protocol"
 )
 
@@ -215,7 +217,11 @@ func (l *loop) outcome(c *Call, o *clientcore.Outcome) {
 	}
 	if o.Code == protocol.Unreachable {
 		unreachable := *o
-		unreachable.Text += l.troubles()
+		why := l.troubles()
+		if strings.Contains(why, link.FilesAdvice) { // the brokers may be well
+			unreachable.Text = "this process has too many open files: " + link.FilesAdvice + "; nothing was sent"
+		}
+		unreachable.Text += why
 		o = &unreachable
 	}
 	l.stats.ended(o)

@@ -343,6 +343,7 @@ func (l *loop) openLink(o clientcore.Output, out []clientcore.Output) []clientco
 	k, err := l.host.Open(l.options(o.Broker))
 	if err != nil {
 		l.log.Warn().Err(err).Str("broker", l.cfg.Brokers[o.Broker]).Msg("client: no link")
+		l.trouble[o.Broker] = err.Error()
 		return l.machine.OpenFailed(o.Link, out)
 	}
 	l.stats.Links++

@@ -65,7 +65,7 @@ func (l *loop) open(p *peer) {
 	case err == nil:
 		p.link, p.everOpen = made, true
 		l.out = l.turns.Opened(p.index, l.out)
-	case p.everOpen:
+	case p.everOpen || link.NoFiles(err): // there may be room later, and other brokers' requests run
 		l.out = l.turns.OpenFailed(p.index, err.Error(), l.out)
 	default: // the endpoint itself is wrong: nothing will change that
 		l.fatal = fmt.Errorf("Config.Brokers: %w", err)
@@ -77,6 +77,9 @@ func (l *loop) close(p *peer) {
 		return
 	}
 	l.flush(p)
+	if o, ok := p.link.(link.Observed); ok {
+		p.trouble = o.Stats().LastTrouble
+	}
 	if err := p.link.Close(); err != nil {
 		p.log.Error().Err(err).Msg("closing the socket failed")
 	}
@@ -154,6 +157,9 @@ func (l *loop) report(p *peer, o *workercore.Output) {
 	}
 	if o.For > 0 {
 		e = e.Stringer("retry_in", o.For)
+	}
+	if o.Event == workercore.Reconnecting && p.trouble != "" {
+		e = e.Str("trouble", p.trouble)
 	}
 	e.Str("state", o.Event.String()).Msg(messages[o.Event])
 }

@@ -34,6 +34,7 @@ type peer struct {
 	in       []link.Message
 	empty    bool // it was when it was read
 	everOpen bool
+	trouble  string              // of the link that was closed last, as far as it is known
 	away     bool                // its loss was logged, and it is not back
 	sent     []*protocol.Message // put into link since the last flush
 	joined   bool                // Hooks.Joined was told, and not Lost since

@@ -165,8 +165,8 @@ func bindError(t *endpoint.Target, err error) error {
 
 // socketReason explains why libzmq could not make a socket.
 func socketReason(err error) error {
-	if zmq4.AsErrno(err) == zmq4.Errno(syscall.EMFILE) {
-		return fmt.Errorf("%w: too many sockets or open files: raise the limit of open files (ulimit -n), or open fewer links", err)
+	if errno := syscall.Errno(zmq4.AsErrno(err)); link.NoFiles(errno) {
+		return fmt.Errorf("%w: too many sockets or open files: %s", errno, link.FilesAdvice)
 	}
 	return err
 }

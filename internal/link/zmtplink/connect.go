@@ -3,7 +3,6 @@ package zmtplink
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"runtime"
@@ -79,7 +78,7 @@ func (s *socket) attempt(d *dialer) (accepted, useful bool, reason error) {
 	}
 	if s.ctx.Err() == nil {
 		s.stats.dialsFailed.Add(1)
-		s.setTrouble(fmt.Sprintf("connect %s: %v", d.target.Given, err))
+		s.setTrouble(d.target.ConnectError(err).Error())
 	}
 	return false, false, err
 }

@@ -52,3 +52,16 @@ func TestSilentNameServer(t *testing.T) {
 		})
 	}
 }
+
+// A worker that leaves before it was welcomed says so to a broker that may know of it.
+func TestLeavesWhileJoining(t *testing.T) {
+	b := newTCPBroker(t)
+	w := start(t, worker.Config{Brokers: []string{b.link.Addr()}, Logger: logTo(t)}, worker.HandlerFunc(echo))
+	b.expect(protocol.Ready)
+	if err := w.end(); err != nil {
+		t.Error(err)
+	}
+	if m := b.expect(protocol.Disconnect); m.Code != protocol.ReasonShutdown || m.Link != b.number {
+		t.Errorf("%+v", m)
+	}
+}
