@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/privateer-mq/privateer/internal/workercore"
 )
@@ -85,7 +86,10 @@ func IsRetry(err error) bool {
 	return errors.As(err, &retry)
 }
 
-type handBackError struct{ err error }
+type handBackError struct {
+	err  error
+	hold time.Duration
+}
 
 func (e *handBackError) Error() string { return e.err.Error() }
 func (e *handBackError) Unwrap() error { return e.err }
@@ -102,7 +106,22 @@ func HandBack(err error) error {
 	if err == nil {
 		err = errors.New("the handler cannot do it")
 	}
-	return &handBackError{err}
+	return &handBackError{err: err}
+}
+
+// Hold is HandBack, and more: this worker can do no request for now, so it takes none,
+// of any of its brokers, for d (at most a day). What it has not begun is handed to others as well; what
+// runs goes on. After d it takes one request from each, and no more until a handler has
+// returned without a Hold. Whoever wants the waits to double counts them:
+// a d that grows with each Hold in a row, and begins anew after a success.
+//
+// A d of 0 or less is HandBack. While all workers of a service hold, requests wait
+// in the broker, until their deadline.
+func Hold(err error, d time.Duration) error {
+	if err == nil {
+		err = errors.New("the handler can do nothing for now")
+	}
+	return &handBackError{err, max(d, 0)}
 }
 
 // IsHandBack reports whether err hands a request back, as one that HandBack has

@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"time"
+
 	"github.com/rs/zerolog"
 
 	"github.com/privateer-mq/privateer/internal/workercore"
@@ -63,4 +65,16 @@ func levelOf(p *peer, e workercore.Event) zerolog.Level {
 // about names the run that a log line is about.
 func about(e *zerolog.Event, r *run) *zerolog.Event {
 	return e.Stringer("request_id", r.fence.ID).Str("service", r.service).Uint32("attempt", r.fence.Attempt)
+}
+
+// held says that nothing is taken for a while: a warning at first, and then no more
+// until a handler has returned without asking for that.
+func (l *loop) held(r *run, d time.Duration) {
+	level := zerolog.WarnLevel
+	if l.holding {
+		level = zerolog.DebugLevel
+	}
+	l.holding = true
+	about(l.peers[r.broker].log.WithLevel(level), r).Str("state", "holding").Stringer("for", d).
+		Msg("a handler can do nothing for now: its request is handed on, and nothing is taken for a while")
 }

@@ -59,6 +59,7 @@ type loop struct {
 	runs     map[runID]*run
 
 	draining bool
+	holding  bool          // a hold was logged, and no handler has returned without one since
 	fresh    int           // handlers started in this turn
 	scanAt   time.Duration // next look for handlers that ignore their context
 	unacked  int           // replies given up at the end
@@ -253,6 +254,11 @@ func (l *loop) takeNotices() {
 		if n.panicked != "" {
 			l.w.counters.panics.Add(1)
 			about(l.peers[r.broker].log.Error(), r).Str("state", "panicked").Str("stack", string(n.stack)).Msg(n.panicked)
+		}
+		if n.result.Hold > 0 {
+			l.held(r, n.result.Hold)
+		} else {
+			l.holding = false
 		}
 		l.out = l.turns.Finished(r.broker, r.id, n.result, l.out)
 	}

@@ -91,10 +91,12 @@ func (r *run) call() {
 		}
 	}()
 	frames, err := r.handler.Handle(&r.ctx, &r.request)
-	if IsHandBack(err) && r.sentParts() {
-		err = Retry(err)
-	}
 	n.result, n.completed = result(frames, err), true
+	if n.result.Code == protocol.HandedBack && r.sentParts() { // something was done
+		hold := n.result.Hold
+		n.result = result(nil, Retry(err))
+		n.result.Hold = hold
+	}
 }
 
 // sentParts reports whether a part of the reply was handed to the loop.
@@ -115,8 +117,9 @@ func result(frames [][]byte, err error) workercore.Result {
 		r.Code = protocol.Retry
 		return r
 	}
-	if IsHandBack(err) {
-		return workercore.Result{Code: protocol.HandedBack}
+	var back *handBackError
+	if errors.As(err, &back) {
+		return workercore.Result{Code: protocol.HandedBack, Hold: back.hold}
 	}
 	var reject *RejectError
 	if errors.As(err, &reject) {

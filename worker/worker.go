@@ -23,7 +23,7 @@ import (
 //
 // The returned frames become the reply; the handler must not change them
 // afterwards. An error becomes the outcome FAILED, unless it was made by Retry,
-// HandBack or Reject. A panic becomes FAILED as well.
+// HandBack, Hold or Reject. A panic becomes FAILED as well.
 //
 // A handler may be called again for the same request after its worker was lost
 // (Request.Attempt > 1, Request.MaybeRerun): it should cope with being run again.

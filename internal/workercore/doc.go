@@ -59,11 +59,12 @@
 //	none      hand-over                      → unstarted
 //	none      hand-over, no time left        → none      REPLY EXPIRED
 //	none      hand-over, draining, no room   → none      REPLY HANDED_BACK
+//	none      hand-over, within a hold       → none      REPLY HANDED_BACK
 //	none      hand-over REPLAY_ONLY          → none      REPLY GONE
 //	unstarted a handler is free              → running   Start
 //	unstarted the deadline passes            → none      REPLY EXPIRED
 //	unstarted CANCEL of its fence            → none      REPLY HANDED_BACK
-//	unstarted Drain                          → none      REPLY HANDED_BACK
+//	unstarted Drain, Hold                    → none      REPLY HANDED_BACK
 //	unstarted hand-over                      → unstarted the new fence
 //	running   hand-over                      → running   the new fence; PROGRESS
 //	running   hand-over, context over        → running   REPLY HANDED_BACK with the new fence
@@ -87,6 +88,9 @@
 //	kept      retention over, no room        → id-only
 //	id-only   hand-over                      → id-only   REPLY GONE
 //	kept, id-only: the deadline + a heartbeat, and the retention, are over → none
+//
+// After a Hold there is no credit until its end, and then for one request, until a
+// handler has returned that asked for none.
 //
 // A reply that is over the limits of the broker becomes FAILED when it is sent.
 //

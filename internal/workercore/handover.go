@@ -28,7 +28,7 @@ func (s *Session) handOver(now time.Duration, m *protocol.Message, left time.Dur
 		return s.decline(fenceOf(m), protocol.Gone, out)
 	case left <= 0:
 		return s.decline(fenceOf(m), protocol.Expired, out)
-	case s.draining:
+	case s.draining || s.heldUntil > 0:
 		return s.decline(fenceOf(m), protocol.HandedBack, out)
 	case s.services[string(m.Service)] == "":
 		return s.decline(fenceOf(m), protocol.HandedBack, append(out, drop(DropOtherService)))

@@ -102,8 +102,9 @@ func (s *Session) sendProgress(now time.Duration, e *entry, out []Output) []Outp
 
 // A Result is what became of a handler.
 type Result struct {
-	Code    protocol.Code // OK, Failed or Retry
+	Code    protocol.Code // OK, Failed, Retry or HandedBack
 	Expired bool          // its context had ended at the request's deadline
+	Hold    time.Duration // HandedBack: nothing is to be taken for so long
 	Meta    protocol.Meta
 	Frames  [][]byte
 }

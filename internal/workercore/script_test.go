@@ -164,6 +164,10 @@ func (d *driver) input(w []string) []Output {
 		return d.s.Part(d.now, id(w[1]), [][]byte{make([]byte, size)}, nil)
 	case "drain":
 		return d.s.Drain(d.now, d.duration(w[1]), nil)
+	case "hold":
+		return d.s.Hold(d.now, d.duration(w[1]), nil)
+	case "works":
+		return d.s.Works(d.now, nil)
 	case "elsewhere":
 		return d.s.SetElsewhere(d.now, int(d.number(w[1])), nil)
 	case "finish":

@@ -72,6 +72,8 @@ type Session struct {
 
 	elsewhere int // slots that other sessions' stuck handlers take
 	full      bool
+	heldUntil time.Duration // a hold lasts until then; 0: there is none
+	halfOpen  int           // after one: the slots that may be taken until it has shown that it works; 0: all
 	draining  bool
 	drainEnds time.Duration
 	leaveBy   time.Duration // when leaving is given up; 0: not leaving yet
@@ -182,6 +184,9 @@ func (s *Session) Deadline() (at time.Duration, ok bool) {
 	case s.full: // room for more
 		at = min(at, s.memory.next())
 	}
+	if s.heldUntil > 0 {
+		at = min(at, s.heldUntil)
+	}
 	if s.draining && s.leaveBy > 0 {
 		at = min(at, s.leaveBy)
 	} else if s.draining {
@@ -209,7 +214,7 @@ func (s *Session) Tick(now time.Duration, out []Output) []Output {
 	if s.phase == ended {
 		return out
 	}
-	out = s.fire(now, out)
+	out = s.tickHold(now, s.fire(now, out))
 	switch s.phase {
 	case closed:
 		if now >= s.openAt {
@@ -261,10 +266,14 @@ func (s *Session) tickJoined(now time.Duration, out []Output) []Output {
 // the list; and so does what is finished and not acknowledged where there would be
 // more on the list than it holds.
 func (s *Session) Credit() int {
-	if s.draining {
+	slots := s.cfg.Concurrency
+	switch {
+	case s.draining || s.heldUntil > 0:
 		return 0
+	case s.halfOpen > 0:
+		slots = s.halfOpen
 	}
-	return max(0, min(s.cfg.Concurrency-s.unlisted-s.elsewhere, s.idsMax-s.remembered(), protocol.EntriesMax-s.unlisted-s.finished.n))
+	return max(0, min(slots-s.unlisted-s.elsewhere, s.idsMax-s.remembered(), protocol.EntriesMax-s.unlisted-s.finished.n))
 }
 
 // Stuck is how many slots are taken by handlers that were answered already

@@ -71,6 +71,13 @@ func (t *Turns) Emptied(broker int) { t.sessions[broker].Emptied(t.now) }
 // Finished is what the handler of a broker's request says last.
 func (t *Turns) Finished(broker int, id protocol.ID, r Result, out []Output) []Output {
 	t.running--
+	for i, s := range t.sessions { // what one request has shown holds for those of other brokers
+		if r.Hold > 0 {
+			out = of(i, len(out), s.Hold(t.now, r.Hold, out))
+		} else {
+			out = of(i, len(out), s.Works(t.now, out))
+		}
+	}
 	return of(broker, len(out), t.sessions[broker].Finished(t.now, id, r, out))
 }
 
