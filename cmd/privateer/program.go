@@ -38,6 +38,7 @@ type program struct {
 	handOn  bool        // what was killed from outside is another's
 	ending  func() bool // the worker drains
 	breaker *breaker
+	missing missing
 	log     zerolog.Logger
 }
 
@@ -46,7 +47,7 @@ func newProgram(command []string, log zerolog.Logger, b *breaker) (*program, err
 	if err != nil {
 		return nil, err
 	}
-	return &program{path: path, args: command, breaker: b, log: log, ending: func() bool { return false }}, nil
+	return &program{path: path, args: command, breaker: b, missing: missing{log: log}, log: log, ending: func() bool { return false }}, nil
 }
 
 // lookPath finds a program that can be run, by its name or path.
@@ -92,6 +93,12 @@ func (p *program) Handle(ctx context.Context, r *worker.Request) ([][]byte, erro
 	})
 	var ee *exec.ExitError
 	var unstarted *proc.StartError
+	switch {
+	case err == nil:
+		p.missing.ended(0, "")
+	case errors.As(err, &ee):
+		p.missing.ended(ee.ExitCode(), strings.TrimPrefix(stderr.clause(), ": "))
+	}
 	switch {
 	case err == nil && p.parts:
 		return [][]byte{lines.rest}, nil
