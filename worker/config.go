@@ -72,10 +72,11 @@ func (c *Config) validate() error {
 	case c.RetainBytes < 0 || c.RetainBytes > retainBytesLimit:
 		return fmt.Errorf("Config.RetainBytes: %d; want 1 to %d", c.RetainBytes, int64(retainBytesLimit))
 	}
-	for field, text := range map[string]string{"Label": c.Label, "Version": c.Version} {
-		if why := protocol.ValidText(text); text != "" && why != "" {
-			return fmt.Errorf("Config.%s: %q %s", field, text, why)
-		}
+	if why := protocol.ValidText(c.Label); c.Label != "" && why != "" {
+		return fmt.Errorf("Config.Label: %q %s", c.Label, why)
+	}
+	if why := protocol.ValidText(c.Version); c.Version != "" && why != "" {
+		return fmt.Errorf("Config.Version: %q %s", c.Version, why)
 	}
 	if err := transport.Check(c.Transport); err != nil {
 		return fmt.Errorf("Config.Transport: %w", err)
