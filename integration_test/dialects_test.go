@@ -129,7 +129,7 @@ func wantProtocolErrors(t *testing.T, b *brokerProcess, n int) {
 		got = 0
 		lines := b.log.events("protocol_error")
 		for _, e := range lines {
-			got += 1 + e.Suppressed
+			got += max(1, e.Suppressed) // a line, or what stands for so many
 		}
 		return got >= n && len(lines) >= 2 && time.Since(lines[len(lines)-1].Time) < time.Second/2
 	})
