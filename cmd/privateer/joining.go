@@ -45,12 +45,16 @@ type joining struct {
 	log    zerolog.Logger
 	mu     sync.Mutex
 	joined map[string]bool
+	lost   map[string]time.Time // when it was joined last
 }
 
 func (j *joining) hooks() worker.Hooks {
 	set := func(broker string, is bool) {
 		j.mu.Lock()
 		defer j.mu.Unlock()
+		if j.joined[broker] {
+			j.lost[broker] = time.Now()
+		}
 		j.joined[broker] = is
 	}
 	return worker.Hooks{
@@ -59,10 +63,11 @@ func (j *joining) hooks() worker.Hooks {
 	}
 }
 
-func (j *joining) has(broker string) bool {
+// away reports whether a broker is not joined, and when it was last; zero: never.
+func (j *joining) away(broker string) (is bool, last time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.joined[broker]
+	return !j.joined[broker], j.lost[broker]
 }
 
 // watch looks at one broker until ctx ends. A broker that was joined and lost is one
@@ -72,12 +77,17 @@ func (j *joining) watch(ctx context.Context, broker string) {
 		if !pause(ctx, time.Until(since.Add(joinWaits[min(n, len(joinWaits)-1)]))) {
 			return
 		}
-		if j.has(broker) {
+		away, last := j.away(broker)
+		switch {
+		case !away:
 			n, since = 0, time.Now()
+			continue
+		case last.After(since): // joined meanwhile, and lost since: a moment without is nothing to look at
+			n, since = 0, last
 			continue
 		}
 		known, try := whyNot(ctx, broker, doctor.Worker)
-		if ctx.Err() != nil || j.has(broker) {
+		if away, _ = j.away(broker); ctx.Err() != nil || !away {
 			continue
 		}
 		ev := j.log.Warn().Str("state", "not joined").Str("broker", broker)

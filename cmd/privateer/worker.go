@@ -85,7 +85,7 @@ func (c *workerCommand) Run() error {
 
 // join serves until ctx ends.
 func (c *workerCommand) join(ctx context.Context, log zerolog.Logger, handler worker.Handler) error {
-	j := &joining{log: log, joined: map[string]bool{}}
+	j := &joining{log: log, joined: map[string]bool{}, lost: map[string]time.Time{}}
 	w, err := worker.New(worker.Config{
 		Brokers:      c.Broker,
 		Transport:    c.Transport,
