@@ -122,6 +122,7 @@ type journal struct {
 	mu      sync.Mutex
 	rest    []byte // the beginning of a line
 	lines   []string
+	told    []event // those of lines that have a state, in order
 	count   map[string]int
 	listens entry
 }
@@ -173,6 +174,10 @@ func (j *journal) Write(b []byte) (int, error) {
 
 func (j *journal) take(line []byte) {
 	j.lines = append(j.lines, string(line))
+	var told event // read once: whoever waits for one looks at all again and again
+	if json.Unmarshal(line, &told) == nil && told.State != "" {
+		j.told = append(j.told, told)
+	}
 	var e entry
 	if json.Unmarshal(line, &e) != nil || e.State == "" {
 		return
