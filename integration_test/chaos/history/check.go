@@ -12,7 +12,7 @@ const (
 	transit = 250 * time.Millisecond
 	// loadedMachine is how much later than promised an outcome may be noted,
 	// where other processes compete for the processors.
-	loadedMachine = time.Second
+	loadedMachine = 2 * time.Second
 	// violationsMax bounds the descriptions that a result keeps.
 	violationsMax = 200
 )

@@ -119,17 +119,17 @@ func TestTimes(t *testing.T) {
 		{"not hung: the history ends before its time does", func(s *story) { s.ask(3000, "a", Generous, 60_000) }, verdict{}},
 		{"hung: the outcome comes late", func(s *story) {
 			s.ask(3000, "a", Short, 200)
-			s.outcome(5451, "a", "EXPIRED", "not-started")
+			s.outcome(6451, "a", "EXPIRED", "not-started")
 		}, verdict{hung: 1}},
 		{"not hung: just in time", func(s *story) {
 			s.ask(3000, "a", Short, 200)
-			s.outcome(5449, "a", "EXPIRED", "not-started")
+			s.outcome(6449, "a", "EXPIRED", "not-started")
 		}, verdict{}},
 		{"not hung: the client was frozen", func(s *story) {
 			s.ask(3000, "a", Short, 200)
 			s.fault(3100, Freeze, "client-1.1")
 			s.mend(6100, Freeze, "client-1.1")
-			s.outcome(8449, "a", "EXPIRED", "not-started")
+			s.outcome(9449, "a", "EXPIRED", "not-started")
 		}, verdict{}},
 		{"hung: another client was frozen", func(s *story) {
 			s.ask(3000, "a", Short, 200)
@@ -140,7 +140,7 @@ func TestTimes(t *testing.T) {
 		{"hung: withdrawn, and does not return", func(s *story) {
 			s.ask(3000, "a", Withdrawn, 60_000)
 			s.add(3100, Event{Kind: Cancel, Key: "a"})
-			s.outcome(4351, "a", "CANCELLED", "maybe-started")
+			s.outcome(5351, "a", "CANCELLED", "maybe-started")
 		}, verdict{hung: 1}},
 		{"late start", func(s *story) {
 			s.ask(3000, "a", Short, 200)
